@@ -1,0 +1,254 @@
+package mesh
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+
+	"github.com/meshlark/meshlark/xds/admin"
+	"github.com/meshlark/meshlark/xds/pattern"
+	"github.com/meshlark/meshlark/xds/rawjson"
+	"github.com/meshlark/meshlark/xds/resource"
+)
+
+// Config is one side of one proxy's configuration. Within a generation each part is read once.
+type Config struct {
+	proxy *Proxy
+	side  Side
+}
+
+// Proxy is whose configuration it is.
+func (c Config) Proxy() *Proxy { return c.proxy }
+
+// Side is Actual or Desired.
+func (c Config) Side() Side { return c.side }
+
+// partKey names a part of a configuration that was read on its own: everything (kind ""), a kind, or the resources of a kind that a pattern
+// names.
+type partKey struct {
+	side Side
+	kind resource.Kind
+	name string
+}
+
+type adminKey struct {
+	side Side
+	path string
+}
+
+// part is what a read gave, and what else it can answer.
+type part struct {
+	answer Answer
+}
+
+func (c Config) reader() (Reader, error) {
+	r := c.proxy.actual
+	if c.side == Desired {
+		r = c.proxy.desired
+	}
+	if r == nil {
+		return nil, fmt.Errorf("%s configuration of %s: %w: %s knows the other side only", c.side, c.proxy.Name, ErrNotAvailable, c.proxy.Source)
+	}
+	return r, nil
+}
+
+// Resources gives the resources of a kind in all states whose name the pattern matches, in the order they were sent. The pattern is
+// handed to the source, which may send less for it. A kind that the configuration has no section for gives none.
+func (c Config) Resources(ctx context.Context, kind resource.Kind, name pattern.Pattern) ([]*resource.Resource, error) {
+	r, err := c.reader()
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.part(ctx, r, Request{Kind: kind, Name: name})
+	if err != nil {
+		return nil, err
+	}
+	all := a.Dump.Resources(kind)
+	if name.IsAll() {
+		return all, nil
+	}
+	var named []*resource.Resource
+	for _, res := range all {
+		if name.Match(res.Name()) {
+			named = append(named, res)
+		}
+	}
+	return named, nil
+}
+
+// Has tells whether the configuration has a section for a kind at all, which tells "none" from "not recorded".
+func (c Config) Has(ctx context.Context, kind resource.Kind) (bool, error) {
+	r, err := c.reader()
+	if err != nil {
+		return false, err
+	}
+	a, err := c.part(ctx, r, Request{Kind: kind})
+	if err != nil {
+		return false, err
+	}
+	return a.Dump.Has(kind), nil
+}
+
+// part finds what was read already that answers the request, or reads it.
+func (c Config) part(ctx context.Context, r Reader, req Request) (Answer, error) {
+	p := c.proxy
+	keys := []partKey{{c.side, "", ""}, {c.side, req.Kind, ""}}
+	if !req.Name.IsAll() {
+		keys = append(keys, partKey{c.side, req.Kind, req.Name.String()})
+	}
+	p.mu.Lock()
+	p.freshen()
+	for _, k := range keys {
+		if f := p.parts[k]; f != nil && f.finished() {
+			p.mu.Unlock()
+			v, err := f.do(ctx, nil)
+			return v.answer, err
+		}
+	}
+	key := keys[len(keys)-1]
+	f := p.parts[key]
+	if f == nil {
+		f = newFlight[part](p.mesh.options.Clock())
+		p.parts[key] = f
+	}
+	gen := p.gen
+	p.mu.Unlock()
+
+	v, err := f.do(ctx, func(ctx context.Context) (part, error) {
+		a, err := r.Read(ctx, req)
+		if err != nil {
+			return part{}, err
+		}
+		recordFetch(ctx, a.Bytes)
+		return part{a}, nil
+	})
+	if err != nil {
+		return Answer{}, err
+	}
+	wider := partKey{}
+	switch v.answer.Covers {
+	case CoversAll:
+		wider = partKey{c.side, "", ""}
+	case CoversKind:
+		wider = partKey{c.side, req.Kind, ""}
+	default:
+		return v.answer, nil
+	}
+	p.mu.Lock()
+	if p.gen == gen {
+		p.parts[wider] = f
+	}
+	p.mu.Unlock()
+	return v.answer, nil
+}
+
+// freshen drops what an older generation read, and what is past its time. The caller holds p.mu.
+func (p *Proxy) freshen() {
+	p.mesh.mu.Lock()
+	gen := p.mesh.gen
+	p.mesh.mu.Unlock()
+	if p.parts == nil || p.gen != gen {
+		p.gen = gen
+		p.parts = map[partKey]*flight[part]{}
+		p.admins = map[adminKey]*flight[[]byte]{}
+		return
+	}
+	now, ttl := p.mesh.options.Clock(), p.mesh.options.TTL
+	for k, f := range p.parts {
+		if f.stale(now, ttl) {
+			delete(p.parts, k)
+		}
+	}
+	for k, f := range p.admins {
+		if f.stale(now, ttl) {
+			delete(p.admins, k)
+		}
+	}
+}
+
+// admin gets one of Envoy's other admin answers, once per generation.
+func (c Config) admin(ctx context.Context, path string) ([]byte, error) {
+	r, err := c.reader()
+	if err != nil {
+		return nil, err
+	}
+	p := c.proxy
+	p.mu.Lock()
+	p.freshen()
+	key := adminKey{c.side, path}
+	f := p.admins[key]
+	if f == nil {
+		f = newFlight[[]byte](p.mesh.options.Clock())
+		p.admins[key] = f
+	}
+	p.mu.Unlock()
+	return f.do(ctx, func(ctx context.Context) ([]byte, error) {
+		b, err := r.Admin(ctx, path)
+		if err == nil {
+			recordFetch(ctx, int64(len(b)))
+		}
+		return b, err
+	})
+}
+
+// LiveClusters gives what Envoy's /clusters says of the clusters that the pattern names: their hosts with health, weights and counters.
+// Warming clusters are not among them. Errors wrap ErrNotAvailable where the source has no such answer.
+func (c Config) LiveClusters(ctx context.Context, name pattern.Pattern) ([]admin.ClusterStatus, error) {
+	path := "clusters?format=json"
+	if !name.IsAll() {
+		path += "&filter=" + url.QueryEscape("^(?:"+name.Regexp()+")$")
+	}
+	b, err := c.admin(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	all, err := admin.ReadClusters(b, c.proxy.mesh.store)
+	if err != nil {
+		return nil, fmt.Errorf("clusters of %s: %w", c.proxy.Name, err)
+	}
+	if name.IsAll() {
+		return all, nil
+	}
+	var named []admin.ClusterStatus
+	for _, s := range all {
+		if name.Match(s.Name) {
+			named = append(named, s)
+		}
+	}
+	return named, nil
+}
+
+// ServerInfo gives Envoy's /server_info.
+func (c Config) ServerInfo(ctx context.Context) (rawjson.Value, error) {
+	return c.document(ctx, "server_info")
+}
+
+// Certs gives Envoy's /certs: the certificates of every TLS context in use.
+func (c Config) Certs(ctx context.Context) (rawjson.Value, error) { return c.document(ctx, "certs") }
+
+// ListenerStatus gives Envoy's /listeners: the addresses really bound.
+func (c Config) ListenerStatus(ctx context.Context) (rawjson.Value, error) {
+	return c.document(ctx, "listeners?format=json")
+}
+
+// Stats gives Envoy's counters, gauges and histograms whose name the RE2 filter finds a match in; "" gives all.
+func (c Config) Stats(ctx context.Context, filter string) (rawjson.Value, error) {
+	path := "stats?format=json"
+	if filter != "" {
+		path += "&filter=" + url.QueryEscape(filter)
+	}
+	return c.document(ctx, path)
+}
+
+// document is an admin answer as checked, redacted JSON.
+func (c Config) document(ctx context.Context, path string) (rawjson.Value, error) {
+	b, err := c.admin(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	body, err := c.proxy.mesh.store.Intern(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s of %s: %w", path, c.proxy.Name, err)
+	}
+	return body.Raw(), nil
+}

@@ -1,0 +1,89 @@
+package mesh
+
+import (
+	"context"
+	"time"
+
+	"github.com/meshlark/meshlark/xds/dump"
+	"github.com/meshlark/meshlark/xds/pattern"
+	"github.com/meshlark/meshlark/xds/rawjson"
+	"github.com/meshlark/meshlark/xds/resource"
+	"github.com/meshlark/meshlark/xds/syncz"
+)
+
+// A Source is a place a mesh can be read from. Implementations are in the packages under mesh/source. They are opened when
+// they are first asked, are safe for concurrent use, and read only.
+type Source interface {
+	// Spec is what the user named it by, without credentials.
+	Spec() string
+	// Live tells whether the source shows the mesh as it is now rather than a recording.
+	Live() bool
+	// Survey tells which proxies and control planes there are. An error means that the source could not be read at all.
+	Survey(ctx context.Context) (*Survey, error)
+}
+
+// A Refresher is a source that keeps something between surveys and can let go of it.
+type Refresher interface{ Refresh() }
+
+// A Survey is what a source knows of its mesh.
+type Survey struct {
+	Proxies  []Record
+	Istiods  []IstiodRecord
+	Captured time.Time // of a recording: when it was taken, or the newest moment it speaks of
+	Failures []Failure // parts of the source that could not be read
+}
+
+// A Record is what a source knows of one proxy.
+type Record struct {
+	Name      string        // "pod.namespace" of an Istio proxy, else the node id, else what the source calls it
+	NodeID    string        // node.id as sent to the control plane
+	Metadata  rawjson.Value // node.metadata
+	BuildInfo string        // Envoy's version string, where the source knows it
+	IP        string        // where it differs from the node id's
+	Connected *bool         // to a control plane; nil when the source cannot tell
+	Sync      *syncz.Client // the control plane's view of it; nil when the source is none
+	Istiod    string        // the control plane instance it is connected to
+	Actual    Reader        // what Envoy runs; nil when the source cannot give it
+	Desired   Reader        // what the control plane would send; nil when the source cannot give it
+}
+
+// An IstiodRecord is what a source knows of one control plane instance.
+type IstiodRecord struct {
+	Name     string
+	Version  string
+	Revision string
+	// Debug gets a path of the debug API. It refuses paths that are not in its allow-list of reading ones.
+	Debug func(ctx context.Context, path string) ([]byte, error)
+}
+
+// A Request names the part of a configuration that a question needs.
+type Request struct {
+	Kind resource.Kind
+	Name pattern.Pattern // only resources of these names are needed
+}
+
+// An Answer is a dump and how much of the configuration it covers.
+type Answer struct {
+	Dump   *dump.Dump
+	Covers Coverage
+	Bytes  int64 // that were moved to get it
+}
+
+// Coverage tells what else a dump that answered a request can answer.
+type Coverage int
+
+// What an answer covers: the request alone, all resources of the requested kind, or the whole configuration.
+const (
+	CoversRequest Coverage = iota
+	CoversKind
+	CoversAll
+)
+
+// A Reader reads one side of one proxy's configuration.
+type Reader interface {
+	// Read gives a dump that answers the request; it may hold more.
+	Read(ctx context.Context, r Request) (Answer, error)
+	// Admin gets one of Envoy's other admin answers, such as "clusters?format=json". Errors wrap ErrNotAvailable where
+	// the source has none.
+	Admin(ctx context.Context, path string) ([]byte, error)
+}

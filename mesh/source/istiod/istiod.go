@@ -1,0 +1,255 @@
+// Package istiod reads an istiod through its HTTP debug API (port 15014 or 8080): which proxies are connected to it, what it sent them and
+// what they acknowledged, and the configuration it would send each. It needs no Kubernetes.
+//
+// Of the debug API only what reads is asked. Some of its GET requests change something (adsz?push=true triggers a push to every proxy,
+// cachez?clear=true drops the cache, force_disconnect ends a connection): those are refused, whoever asks.
+package istiod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/meshlark/meshlark/mesh"
+	"github.com/meshlark/meshlark/mesh/source/fetch"
+	"github.com/meshlark/meshlark/xds/dump"
+	"github.com/meshlark/meshlark/xds/resource"
+	"github.com/meshlark/meshlark/xds/syncz"
+)
+
+// debugPaths are the paths below /debug/ that read (pilot/pkg/xds/debug.go); each may have the parameters of params.
+var debugPaths = []string{
+	"adsz", "ambientz", "authorizationz", "cachez", "clusterz", "config_dump", "configz", "connections", "ecdsz", "edsz",
+	"endpointShardz", "endpointz", "inject", "instancesz", "krtz", "list", "mcsz", "mesh", "ndsz", "networkz", "push_status",
+	"pushcontext", "registryz", "resourcesz", "sidecarz", "syncz", "telemetryz",
+}
+
+// params are the query parameters that only select what is shown.
+var params = []string{"proxyID", "types", "include_eds", "namespace", "pretty", "sizes"}
+
+func allow(path string, query url.Values) error {
+	if path == "version" {
+		return nil
+	}
+	name, ok := strings.CutPrefix(path, "debug/")
+	if !ok || !slices.Contains(debugPaths, name) {
+		return fmt.Errorf("debug path %q is not one that meshlark reads; there are: %s", name, strings.Join(debugPaths, ", "))
+	}
+	for p := range query {
+		if !slices.Contains(params, p) {
+			return fmt.Errorf("debug path %q with parameter %q: meshlark only reads, and this could change something; allowed parameters: %s", name, p, strings.Join(params, ", "))
+		}
+	}
+	return nil
+}
+
+// Source is one istiod.
+type Source struct {
+	spec   string
+	host   string
+	client *fetch.Client
+	once   sync.Once
+	store  *resource.Store
+}
+
+// New makes a source of the address of a debug API such as http://127.0.0.1:15014. Nothing is asked yet.
+func New(spec, base string, o fetch.Options) *Source {
+	o.Allow = allow
+	if o.Parallel == 0 {
+		o.Parallel = 4 // istiod generates a dump anew for each request
+	}
+	host := spec
+	if u, err := url.Parse(base); err == nil && u.Host != "" {
+		host = u.Host
+	}
+	return &Source{spec: spec, host: host, client: fetch.New(spec, base, o)}
+}
+
+// UseStore shares the store that resource bodies are kept in.
+func (s *Source) UseStore(store *resource.Store) { s.store = store }
+
+// Spec is what the user named the source by.
+func (s *Source) Spec() string { return s.spec }
+
+// Live is true: the debug API shows the connections of this moment.
+func (s *Source) Live() bool { return true }
+
+// Survey asks for the connected proxies and their state. The details of their nodes come from another path, which needs more rights
+// in some set-ups; without it the rest stands.
+func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
+	var (
+		wg             sync.WaitGroup
+		syncs, adsz    []byte
+		syncErr, adErr error
+		version        string
+	)
+	wg.Go(func() { syncs, syncErr = s.get(ctx, "debug/syncz") })
+	wg.Go(func() { adsz, adErr = s.get(ctx, "debug/adsz") })
+	wg.Go(func() {
+		if b, err := s.client.Get(ctx, "version"); err == nil {
+			version = releaseOf(string(b))
+		}
+	})
+	wg.Wait()
+	if syncErr != nil {
+		return nil, syncErr
+	}
+	clients, err := syncz.Read(syncs)
+	if err != nil {
+		return nil, &mesh.UnreachableError{Source: s.spec, Err: err}
+	}
+	sv := &mesh.Survey{}
+	connections := map[string]syncz.Connection{}
+	if adErr == nil {
+		all, err := syncz.ReadConnections(adsz)
+		adErr = err
+		for _, c := range all {
+			// A proxy that reconnects has two entries for a moment; the newer one is in use.
+			if old, ok := connections[c.ProxyID]; !ok || c.ConnectedAt.After(old.ConnectedAt) {
+				connections[c.ProxyID] = c
+			}
+		}
+	}
+	if adErr != nil {
+		sv.Failures = append(sv.Failures, mesh.Failure{Source: s.spec, Stage: "adsz", Reason: adErr.Error(), Err: adErr})
+	}
+	name := s.host
+	for _, c := range clients {
+		if c.Istiod != "" {
+			name = c.Istiod
+			break
+		}
+	}
+	connected := true
+	for i := range clients {
+		c := &clients[i]
+		if c.Istiod == "" {
+			c.Istiod = name
+		}
+		conn := connections[c.ProxyID]
+		sv.Proxies = append(sv.Proxies, mesh.Record{
+			Name:      c.ProxyID,
+			NodeID:    c.NodeID,
+			Metadata:  conn.Metadata,
+			Connected: &connected,
+			Sync:      c,
+			Istiod:    c.Istiod,
+			Desired:   &reader{source: s, proxy: c.ProxyID, connection: conn.ConnectionID},
+		})
+	}
+	sv.Istiods = []mesh.IstiodRecord{{Name: name, Version: version, Debug: s.debug}}
+	return sv, nil
+}
+
+// debug gets a path of the debug API, given with or without the leading "debug/".
+func (s *Source) debug(ctx context.Context, path string) ([]byte, error) {
+	path = strings.TrimPrefix(path, "/")
+	if path != "version" && !strings.HasPrefix(path, "debug/") {
+		path = "debug/" + path
+	}
+	return s.client.Get(ctx, path)
+}
+
+func (s *Source) get(ctx context.Context, path string) ([]byte, error) {
+	b, err := s.client.Get(ctx, path)
+	if err != nil {
+		return nil, explain(s.spec, err)
+	}
+	if err := fetch.CheckJSON(s.client.URL(path), b); err != nil {
+		return nil, &mesh.UnreachableError{Source: s.spec, Err: err}
+	}
+	return b, nil
+}
+
+// explain adds to istiod's refusals what to do about them.
+func explain(spec string, err error) error {
+	var se *fetch.StatusError
+	if !errors.As(err, &se) {
+		return err
+	}
+	switch se.Code {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return &mesh.UnreachableError{Source: spec, Err: fmt.Errorf("%w; istiod trusts requests from its own loopback only (port-forward to it), or set ENABLE_DEBUG_ENDPOINT_AUTH / DEBUG_ENDPOINT_AUTH_ALLOWED_NAMESPACES on it", se)}
+	case http.StatusNotFound:
+		return &mesh.UnreachableError{Source: spec, Err: fmt.Errorf("%w; is this istiod's monitoring (15014) or debug (8080) port, with ENABLE_DEBUG_ON_HTTP?", se)}
+	}
+	return err
+}
+
+// releaseOf gives the version out of what /version prints, <version>-<git revision>-<status>.
+func releaseOf(text string) string {
+	parts := strings.Split(strings.TrimSpace(text), "-")
+	if len(parts) < 3 {
+		return strings.TrimSpace(text)
+	}
+	return strings.Join(parts[:len(parts)-2], "-")
+}
+
+// reader reads what istiod would send one proxy.
+type reader struct {
+	source     *Source
+	proxy      string // "pod.namespace"
+	connection string // the connection's id; "" when unknown
+}
+
+// types are what config_dump calls the kinds in its parameter of that name. Extensions are left to the whole dump: in the flat list that the
+// parameter selects, one rewritten by istiod (a bare Wasm message) does not tell that it is one.
+var types = map[resource.Kind]string{
+	resource.Cluster: "cds", resource.Listener: "lds", resource.RouteConfig: "rds", resource.Endpoint: "eds", resource.Secret: "sds",
+}
+
+// Read asks for the configuration of the kind. istiod cannot select by name. An istiod that does not know the parameter answers with its whole
+// dump.
+func (r *reader) Read(ctx context.Context, req mesh.Request) (mesh.Answer, error) {
+	path := "debug/config_dump?proxyID=" + url.QueryEscape(r.id())
+	if t, ok := types[req.Kind]; ok {
+		path += "&types=" + t
+		if req.Kind == resource.Endpoint {
+			path += "&include_eds=true"
+		}
+	}
+	b, err := r.source.client.Get(ctx, path)
+	if err != nil {
+		var se *fetch.StatusError
+		if errors.As(err, &se) && se.Code == http.StatusNotFound {
+			return mesh.Answer{}, fmt.Errorf("desired configuration of %s: it is not connected to %s any more (%s); refresh to find where it is", r.proxy, r.source.spec, se.Reason)
+		}
+		return mesh.Answer{}, explain(r.source.spec, err)
+	}
+	if err := fetch.CheckJSON(r.source.client.URL(path), b); err != nil {
+		return mesh.Answer{}, &mesh.UnreachableError{Source: r.source.spec, Err: err}
+	}
+	r.source.once.Do(func() {
+		if r.source.store == nil {
+			r.source.store = resource.NewStore()
+		}
+	})
+	d, err := dump.Split(r.source.store, b, dump.Options{Source: r.source.client.URL(path)})
+	if err == nil {
+		err = d.Settle()
+	}
+	if err != nil {
+		return mesh.Answer{}, &mesh.UnreachableError{Source: r.source.spec, Err: err}
+	}
+	return mesh.Answer{Dump: d, Covers: mesh.CoversKind, Bytes: int64(len(b))}, nil
+}
+
+// id is what to ask for. istiod takes the first connection whose id contains it, so that a pod's name would find a longer name that
+// ends alike; a connection's id has a number of its own and does not.
+func (r *reader) id() string {
+	if r.connection != "" {
+		return r.connection
+	}
+	return r.proxy
+}
+
+// Admin says what to ask instead: istiod knows what it sends, not what Envoy measures.
+func (r *reader) Admin(_ context.Context, path string) ([]byte, error) {
+	what, _, _ := strings.Cut(path, "?")
+	return nil, fmt.Errorf("/%s of %s: %w: istiod knows what it would send, not what Envoy does; name the Envoy's admin address as a source", what, r.proxy, mesh.ErrNotAvailable)
+}

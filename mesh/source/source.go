@@ -1,0 +1,87 @@
+// Package source tells what the user's -s names: dump files, one Envoy, an istiod.
+package source
+
+import (
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+
+	"github.com/meshlark/meshlark/mesh"
+	"github.com/meshlark/meshlark/mesh/source/dumpfile"
+	"github.com/meshlark/meshlark/mesh/source/envoy"
+	"github.com/meshlark/meshlark/mesh/source/fetch"
+	"github.com/meshlark/meshlark/mesh/source/istiod"
+)
+
+// A SpecError says that a spec names no kind of source.
+type SpecError struct{ Spec, Reason string }
+
+func (e *SpecError) Error() string { return fmt.Sprintf("source %q: %s", e.Spec, e.Reason) }
+
+// A Form is one way to name a source, for help.
+type Form struct{ Spec, Doc string }
+
+// Forms lists the ways to name a source.
+func Forms() []Form {
+	return []Form{
+		{"http://HOST:15000", "one Envoy's admin interface (https too)"},
+		{"istiod+http://HOST:15014", "an istiod's debug API: sync status, desired configuration"},
+		{"FILE.json", "a config dump as saved by curl, istioctl or egctl (.json.gz too)"},
+		{"DIR", "a directory of dumps"},
+		{"-", "a dump on standard input"},
+	}
+}
+
+// Network tells whether a spec names something that is reached over the network.
+func Network(spec string) bool { return strings.Contains(spec, "://") }
+
+// An Opener makes sources of specs.
+type Opener struct {
+	Stdin io.Reader     // for "-"
+	Fetch fetch.Options // for network sources
+}
+
+// Open makes a source. Nothing is read yet; what cannot be a source is a *SpecError.
+func (o Opener) Open(spec string) (mesh.Source, error) {
+	if spec == "" {
+		return nil, &SpecError{spec, "it is empty"}
+	}
+	if !Network(spec) {
+		if name, _, ok := strings.Cut(spec, ":"); ok && !strings.ContainsAny(name, `/\.`) && len(name) > 1 {
+			return nil, &SpecError{spec, fmt.Sprintf("there is no source of the kind %q; a file whose name has a colon is written ./%s; %s", name, spec, known())}
+		}
+		return dumpfile.New(spec, o.Stdin), nil
+	}
+	scheme, _, _ := strings.Cut(spec, "://")
+	base, isIstiod := strings.CutPrefix(spec, "istiod+")
+	u, err := url.Parse(base)
+	if err != nil {
+		return nil, &SpecError{spec, "it is no URL: " + strings.TrimPrefix(err.Error(), "parse ")}
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return nil, &SpecError{spec, fmt.Sprintf("there is no source with the scheme %q; %s", scheme, known())}
+	}
+	if u.Host == "" || u.Hostname() == "" {
+		return nil, &SpecError{spec, "it names no host"}
+	}
+	if u.RawQuery != "" || u.Fragment != "" {
+		return nil, &SpecError{spec, "it must not have a query or fragment"}
+	}
+	shown := spec
+	if u.User != nil {
+		shown = strings.Replace(spec, u.User.String()+"@", "", 1)
+	}
+	if isIstiod {
+		return istiod.New(shown, base, o.Fetch), nil
+	}
+	return envoy.New(shown, base, o.Fetch), nil
+}
+
+func known() string {
+	specs := make([]string, 0, len(Forms()))
+	for _, f := range Forms() {
+		specs = append(specs, f.Spec)
+	}
+	return "sources are " + strings.Join(specs, ", ")
+}

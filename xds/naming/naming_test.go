@@ -1,0 +1,271 @@
+package naming
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/meshlark/meshlark/xds/pattern"
+	"github.com/meshlark/meshlark/xds/rawjson"
+)
+
+func TestParseNode(t *testing.T) {
+	tests := []struct {
+		id   string
+		want Node
+		ok   bool
+	}{
+		{"sidecar~10.244.0.23~productpage-v1-54bb874995-h4wzq.default~default.svc.cluster.local",
+			Node{Type: "sidecar", IP: "10.244.0.23", Pod: "productpage-v1-54bb874995-h4wzq", Namespace: "default", Domain: "default.svc.cluster.local"}, true},
+		{"router~fd00::1~gw.with.dots.istio-system~istio-system.svc.corp.example",
+			Node{Type: "router", IP: "fd00::1", Pod: "gw.with.dots", Namespace: "istio-system", Domain: "istio-system.svc.corp.example"}, true},
+		{"waypoint~~w.a~a.svc.cluster.local", Node{Type: "waypoint", Pod: "w", Namespace: "a", Domain: "a.svc.cluster.local"}, true},
+		{"ztunnel~1.2.3.4~z~istio-system.svc.cluster.local",
+			Node{Type: "ztunnel", IP: "1.2.3.4", Pod: "z", Namespace: "istio-system", Domain: "istio-system.svc.cluster.local"}, true},
+		{"agentgateway~1.2.3.4~g.n~", Node{Type: "agentgateway", IP: "1.2.3.4", Pod: "g", Namespace: "n"}, true},
+		{"proxyless~1.2.3.4~g.n~d", Node{IP: "1.2.3.4", Pod: "g", Namespace: "n", Domain: "d"}, true},
+		{"test-id", Node{}, false},
+		{"", Node{}, false},
+		{"sidecar~1.2.3.4~a.b", Node{}, false},
+		{"sidecar~1.2.3.4~a.b~c~d", Node{}, false},
+	}
+	for _, tt := range tests {
+		tt.want.ID = tt.id
+		got, ok := ParseNode(tt.id)
+		if diff := cmp.Diff(tt.want, got); ok != tt.ok || diff != "" {
+			t.Errorf("ParseNode(%q) ok %v (-want +got):\n%s", tt.id, ok, diff)
+		}
+	}
+}
+
+func TestParseClusterName(t *testing.T) {
+	tests := []struct {
+		name string
+		want ClusterName
+		ok   bool
+	}{
+		{"outbound|9080|v1|reviews.default.svc.cluster.local", ClusterName{"outbound", "9080", "v1", "reviews.default.svc.cluster.local"}, true},
+		{"outbound|9080||reviews.default.svc.cluster.local", ClusterName{"outbound", "9080", "", "reviews.default.svc.cluster.local"}, true},
+		{"inbound|9080||", ClusterName{"inbound", "9080", "", ""}, true},
+		{"inbound-vip|80|http|a.b", ClusterName{"inbound-vip", "80", "http", "a.b"}, true},
+		{"outbound|80||a|b", ClusterName{"outbound", "80", "", "a|b"}, true},
+		{"outbound_.80_.v1_.reviews.default.svc.cluster.local", ClusterName{"outbound", "80", "v1", "reviews.default.svc.cluster.local"}, true},
+		{"outbound_.80_._.a_b.example.com", ClusterName{"outbound", "80", "", "a_b.example.com"}, true},
+		{"inbound_.80_.s_.h", ClusterName{"inbound", "80", "s", "h"}, true},
+		{"outbound_.80_.v1", ClusterName{Host: "outbound_.80_.v1"}, false},
+		{"outbound|80|v1", ClusterName{Host: "outbound|80|v1"}, false},
+		{"PassthroughCluster", ClusterName{Host: "PassthroughCluster"}, false},
+		{"", ClusterName{}, false},
+	}
+	for _, tt := range tests {
+		if got, ok := ParseClusterName(tt.name); ok != tt.ok || got != tt.want {
+			t.Errorf("ParseClusterName(%q) = %+v, %v", tt.name, got, ok)
+		}
+	}
+}
+
+func TestHostMatches(t *testing.T) {
+	const reviews = "reviews.default.svc.cluster.local"
+	tests := []struct {
+		pattern, fqdn string
+		want          bool
+	}{
+		{"", reviews, true},
+		{"reviews", reviews, true},
+		{"reviews.default", reviews, true},
+		{"reviews.default.svc", reviews, true},
+		{"reviews.default.svc.cluster", reviews, false},
+		{reviews, reviews, true},
+		{"reviews.other", reviews, false},
+		{"default", reviews, false},
+		{"review", reviews, false},
+		{"rev*", reviews, true},
+		{"*.default", reviews, true},
+		{"*.local", reviews, true},
+		{"re:reviews|ratings", reviews, true},
+		{"=reviews", reviews, false},
+		{"=" + reviews, reviews, true},
+		{"reviews", "reviews.default.svc.corp.example.com", true},
+		{"reviews.default", "reviews.default.svc.clusterset.local", true},
+		{"reviews", "reviews.default.svc", true},
+		{"svc", "svc.svc.svc.svc", true},
+		{"svc.svc", "svc.svc.svc.svc", true},
+		{"web-0.nginx", "web-0.nginx.default.svc.cluster.local", true},
+		{"web-0", "web-0.nginx.default.svc.cluster.local", false},
+		{"api", "api.example.com", false},
+		{"api.example", "api.example.com", false},
+		{"svc", "svc.example.com", false},
+		{"a", "a.svc.example.com", false},
+		{"a", "a", true},
+		{"a", "", false},
+		{"PassthroughCluster", "PassthroughCluster", true},
+	}
+	for _, tt := range tests {
+		p, err := pattern.Parse(tt.pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := HostMatches(p, tt.fqdn); got != tt.want {
+			t.Errorf("HostMatches(%q, %q) = %v", tt.pattern, tt.fqdn, got)
+		}
+	}
+}
+
+func TestConfigRef(t *testing.T) {
+	tests := []struct {
+		ref                   string
+		name, namespace, kind string
+		cell                  string
+	}{
+		{"/apis/networking.istio.io/v1/namespaces/default/destination-rule/reviews", "reviews", "default", "destination-rule", "reviews.default"},
+		{"/apis/networking.istio.io/v1alpha3/namespaces/default/virtual-service/http-0-istio-autogenerated-k8s-gateway",
+			"http-0-istio-autogenerated-k8s-gateway", "default", "virtual-service", "http-0-istio-autogenerated-k8s-gateway.default"},
+		{"/apis/networking.istio.io/v1/namespaces/default/destination-rule", "", "", "", ""},
+		{"/apis/networking.istio.io/v1/namespaces/default/destination-rule/a/b", "", "", "", ""},
+		{"/apis/gateway.networking.k8s.io/v1/namespaces/default/http-route/a", "a", "default", "http-route", "<unknown>"},
+		{"apis/networking.istio.io/v1/namespaces/default/destination-rule/a", "", "", "", "<unknown>"},
+		{"something", "", "", "", "<unknown>"},
+		{"", "", "", "", ""},
+	}
+	for _, tt := range tests {
+		name, namespace, kind, ok := ConfigRef(tt.ref)
+		if name != tt.name || namespace != tt.namespace || kind != tt.kind || ok != (tt.name != "") {
+			t.Errorf("ConfigRef(%q) = %q, %q, %q, %v", tt.ref, name, namespace, kind, ok)
+		}
+		if got := Cell(tt.ref); got != tt.cell {
+			t.Errorf("Cell(%q) = %q, want %q", tt.ref, got, tt.cell)
+		}
+	}
+}
+
+func TestTypes(t *testing.T) {
+	seen := map[string]bool{}
+	for _, short := range strings.Fields("CDS LDS EDS RDS ECDS SDS NDS PCDS WDS WADS") {
+		url := TypeURL(short)
+		if seen[url] || !strings.HasPrefix(url, "type.googleapis.com/") || ShortType(url) != short {
+			t.Errorf("%s is %s is %s", short, url, ShortType(url))
+		}
+		seen[url] = true
+	}
+	if got := ShortType("type.googleapis.com/istio.workload.Workload"); got != "WDS" {
+		t.Errorf("a workload is delivered by %s", got)
+	}
+	for _, other := range []string{"", "type.googleapis.com/x.Y"} {
+		if ShortType(other) != other || TypeURL(other) != other {
+			t.Errorf("%q is not given back", other)
+		}
+	}
+}
+
+func TestSubject(t *testing.T) {
+	const metadata = `{"NAME":"reviews-v1-598b896c9d-9bxvm","NAMESPACE":"default","WORKLOAD_NAME":"reviews-v1","CLUSTER_ID":"Kubernetes",
+		"MESH_ID":"cluster.local","NETWORK":"n1","ISTIO_VERSION":"1.30.0","OWNER":"kubernetes://apis/apps/v1/namespaces/default/deployments/owner",
+		"SERVICE_ACCOUNT":"bookinfo-reviews","NODE_NAME":"lab-node","INSTANCE_IPS":"10.244.0.5, fd00::5,","LABELS":{"app":"reviews","n":1},"PROXY_CONFIG":{}}`
+	want := Identity{
+		Pod: "reviews-v1-598b896c9d-9bxvm", Namespace: "default", Workload: "reviews-v1", WorkloadOrigin: FromMetadata,
+		Owner: "kubernetes://apis/apps/v1/namespaces/default/deployments/owner", ClusterID: "Kubernetes", MeshID: "cluster.local", Network: "n1",
+		ServiceAccount: "bookinfo-reviews", NodeName: "lab-node", IstioVersion: "1.30.0", IPs: []string{"10.244.0.5", "fd00::5"},
+		Labels: map[string]string{"app": "reviews", "n": "1"},
+	}
+	if diff := cmp.Diff(want, Subject(rawjson.Value(metadata))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	tests := []struct {
+		metadata, workload string
+		origin             Origin
+	}{
+		{`{"OWNER":"kubernetes://apis/apps/v1/namespaces/default/deployments/reviews-v1","NAME":"x-1"}`, "reviews-v1", FromOwner},
+		{`{"NAME":"reviews-v1-598b896c9d-9bxvm"}`, "reviews-v1", FromPod},
+		{`{"NAME":"a-x-9bxvm","LABELS":{"pod-template-hash":"x"}}`, "a", FromPod},
+		{`{"OWNER":"kubernetes://"}`, "", Nowhere},
+		{`{"NAME":7,"LABELS":[]}`, "7", FromPod},
+		{`{}`, "", Nowhere},
+		{`null`, "", Nowhere},
+		{``, "", Nowhere},
+	}
+	for _, tt := range tests {
+		if id := Subject(rawjson.Value(tt.metadata)); id.Workload != tt.workload || id.WorkloadOrigin != tt.origin {
+			t.Errorf("Subject(%s): workload %q from %q, want %q from %q", tt.metadata, id.Workload, id.WorkloadOrigin, tt.workload, tt.origin)
+		}
+	}
+}
+
+func TestWorkloadOfPod(t *testing.T) {
+	for pod, want := range map[string]string{
+		"productpage-v1-54bb874995-h4wzq":         "productpage-v1",
+		"bookinfo-gateway-istio-6c9f5d7b48-8xk2t": "bookinfo-gateway-istio",
+		"ztunnel-x2kqz":                           "ztunnel",
+		"web-0":                                   "web",
+		"web-v1":                                  "web-v1",
+		"integration-tests":                       "integration-tests",
+		"-h4wzq":                                  "-h4wzq",
+		"h4wzq":                                   "h4wzq",
+		"":                                        "",
+		"reviews-v1-598b896c9d-9bxvm.not-stripped": "reviews-v1-598b896c9d-9bxvm.not-stripped",
+	} {
+		if got := WorkloadOfPod(pod); got != want {
+			t.Errorf("WorkloadOfPod(%q) = %q, want %q", pod, got, want)
+		}
+	}
+}
+
+func TestEnvoyVersion(t *testing.T) {
+	for build, want := range map[string]string{
+		"9e5580933739775e8bce696a57a2e1bc99368f23/1.40.0/Clean/RELEASE/BoringSSL": "1.40.0",
+		"b7f4eb87e98dc08a4adc0d4ffb3ac7db67c4d3a8/1.36.0-dev/Modified/DEBUG/x":    "1.36.0-dev",
+		"1.36.0":         "",
+		"a/b":            "",
+		"":               "",
+		"/1.2.3":         "1.2.3",
+		"not/a version/": "",
+	} {
+		if got := EnvoyVersion(build); got != want {
+			t.Errorf("EnvoyVersion(%q) = %q, want %q", build, got, want)
+		}
+	}
+	for node, want := range map[string]string{
+		`{"user_agent_name":"envoy","user_agent_build_version":{"version":{"major_number":1,"minor_number":40},"metadata":{"build.label":"dev","build.type":"RELEASE"}}}`: "1.40.0-dev",
+		`{"userAgentBuildVersion":{"version":{"majorNumber":1,"minorNumber":34,"patch":2}}}`:                                                                              "1.34.2",
+		`{"user_agent_build_version":{"metadata":{}},"user_agent_version":"1.9"}`:                                                                                         "1.9",
+		`{"build_version":"abc/1.13.1/Clean/RELEASE/BoringSSL"}`:                                                                                                          "1.13.1",
+		`{}`: "",
+	} {
+		if got := NodeEnvoyVersion(rawjson.Value(node)); got != want {
+			t.Errorf("NodeEnvoyVersion(%s) = %q, want %q", node, got, want)
+		}
+	}
+}
+
+func FuzzNames(f *testing.F) {
+	for _, s := range []string{"outbound|80|v1|a.b.svc.c", "outbound_.80_.v1_.h", "sidecar~1~p.n~n.svc.c", "/apis/g/v/namespaces/n/k/x", "a.b.svc",
+		"p-54bb874995-h4wzq", "x/1.2.3/y", `{"NAME":"a","OWNER":"b/c","LABELS":{"a":"b"},"INSTANCE_IPS":","}`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if c, ok := ParseClusterName(s); !ok && c != (ClusterName{Host: s}) {
+			t.Errorf("ParseClusterName(%q) = %+v", s, c)
+		}
+		if n, ok := ParseNode(s); n.ID != s || !ok && n != (Node{ID: s}) {
+			t.Errorf("ParseNode(%q) = %+v", s, n)
+		}
+		if !HostMatches(pattern.Exact(s), s) {
+			t.Errorf("%q does not match itself", s)
+		}
+		for _, short := range shortHosts(s) {
+			if !strings.HasPrefix(s, short) || short == s {
+				t.Errorf("short form %q of %q", short, s)
+			}
+		}
+		if w := WorkloadOfPod(s); !strings.HasPrefix(s, w) || w == "" && s != "" {
+			t.Errorf("WorkloadOfPod(%q) = %q", s, w)
+		}
+		name, namespace, _, ok := ConfigRef(s)
+		if cell := Cell(s); ok && cell != "<unknown>" && cell != name+"."+namespace {
+			t.Errorf("Cell(%q) = %q", s, cell)
+		}
+		Subject(rawjson.Value(s))
+		EnvoyVersion(s)
+		NodeEnvoyVersion(rawjson.Value(s))
+	})
+}
