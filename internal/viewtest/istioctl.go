@@ -78,7 +78,8 @@ func IstiodTable(root, kind, proxy string) string {
 	return filepath.Join(root, "mesh/source/istiod/testdata/istioctl", kind+"-"+proxy+".txt")
 }
 
-// EnvoyDump is the recorded /config_dump?include_eds of an Envoy.
+// EnvoyDump is the recorded /config_dump?include_eds of an Envoy. What istioctl proxy-config printed of it (the same istioctl as in
+// the recordings of istiod, `proxy-config KIND -f`) is in testdata/istioctl-envoy-1.40.txt of the view's package.
 func EnvoyDump(root string) string {
 	return filepath.Join(root, "xds/dump/testdata/envoy-1.40/config_dump.json")
 }

@@ -65,7 +65,8 @@ func (o Opener) Open(spec string) (mesh.Source, error) {
 	if u.Host == "" || u.Hostname() == "" {
 		return nil, &SpecError{spec, "it names no host"}
 	}
-	if u.RawQuery != "" || u.Fragment != "" {
+	// After a # an istiod may have a name.
+	if u.RawQuery != "" || u.Fragment != "" && !isIstiod {
 		return nil, &SpecError{spec, "it must not have a query or fragment"}
 	}
 	shown := spec

@@ -12,7 +12,7 @@ func TestOpen(t *testing.T) {
 	var o source.Opener
 	for spec, want := range map[string]string{
 		"dump.json": "dump.json", "./a:b.json": "./a:b.json", "-": "-", "dir/": "dir/", `C:\dumps\a.json`: `C:\dumps\a.json`,
-		"http://127.0.0.1:15000": "http://127.0.0.1:15000", "https://u:p@host:1": "https://host:1", "istiod+http://h:15014": "istiod+http://h:15014",
+		"http://127.0.0.1:15000": "http://127.0.0.1:15000", "https://u:p@host:1": "https://host:1", "istiod+http://h:15014": "istiod+http://h:15014", "istiod+http://h:15014#pod": "istiod+http://h:15014#pod",
 	} {
 		s, err := o.Open(spec)
 		if err != nil || s.Spec() != want {
@@ -22,7 +22,7 @@ func TestOpen(t *testing.T) {
 	// A kind that is not built is an error, and no help names it.
 	for spec, want := range map[string]string{
 		"": "empty", "kube:prod": `no source of the kind "kube"`, "xds://h:15010": `scheme "xds"`, "ftp://h": `scheme "ftp"`, "istiod+ftp://h": `scheme "istiod+ftp"`,
-		"http://": "no host", "http://:15000": "no host", "http://h:15000?x=1": "query", "http://h:port": "no URL",
+		"http://": "no host", "http://:15000": "no host", "http://h:15000?x=1": "query", "http://h:15000#pod": "fragment", "http://h:port": "no URL",
 	} {
 		_, err := o.Open(spec)
 		var se *source.SpecError

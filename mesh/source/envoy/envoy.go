@@ -108,7 +108,7 @@ func (r *Reader) UseStore(store *resource.Store) { r.store = store }
 // masks name the fields of the dump's sections that hold resources of a kind. A mask of a section's fields is applied to every section
 // and drops those that do not have them, so that it selects the section.
 var masks = map[resource.Kind]string{
-	resource.Bootstrap:    "bootstrap",
+	resource.Bootstrap:    "bootstrap,last_updated",
 	resource.Cluster:      "static_clusters,dynamic_active_clusters,dynamic_warming_clusters",
 	resource.Listener:     "static_listeners,dynamic_listeners",
 	resource.RouteConfig:  "static_route_configs,dynamic_route_configs",

@@ -6,6 +6,7 @@
 package istiod
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,17 +58,22 @@ type Source struct {
 	store  *resource.Store
 }
 
-// New makes a source of the address of a debug API such as http://127.0.0.1:15014. Nothing is asked yet.
+// New makes a source of the address of a debug API such as http://127.0.0.1:15014. Nothing is asked yet. An istiod does not say over HTTP what it
+// is called: its name is the address's host and port, or what follows a # in the address, as in http://127.0.0.1:15014#istiod-7d4b9c6f8d-k2xvm.
 func New(spec, base string, o fetch.Options) *Source {
 	o.Allow = allow
 	if o.Parallel == 0 {
 		o.Parallel = 4 // istiod generates a dump anew for each request
 	}
+	base, name, _ := strings.Cut(base, "#")
+	if unescaped, err := url.PathUnescape(name); err == nil {
+		name = unescaped
+	}
 	host := spec
 	if u, err := url.Parse(base); err == nil && u.Host != "" {
 		host = u.Host
 	}
-	return &Source{spec: spec, host: host, client: fetch.New(spec, base, o)}
+	return &Source{spec: spec, host: cmp.Or(name, host), client: fetch.New(spec, base, o)}
 }
 
 // UseStore shares the store that resource bodies are kept in.

@@ -1,0 +1,49 @@
+# What the project is built and tested with. `make` alone lists the targets.
+
+# honnef.co/go/tools, pinned so that a new release cannot turn a build red.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## build bin/meshlark
+	go build -trimpath -o bin/ ./cmd/meshlark
+
+.PHONY: test
+test: ## run all tests; those that need an Envoy skip, with the reason, when there is none
+	go test ./...
+
+.PHONY: bench
+bench: ## measure meshlark beside jq and istioctl; BENCH_DUMPS and ISTIOCTL name other inputs
+	go run ./internal/bench -istioctl "$(or $(ISTIOCTL),istioctl)" $(BENCH_DUMPS)
+
+.PHONY: lint
+lint: gofmt vet staticcheck ## all of gofmt, vet and staticcheck
+
+.PHONY: gofmt
+gofmt: ## name the files that are not formatted
+	@files=$$(gofmt -l .) || exit; [ -z "$$files" ] || { echo "run gofmt -w on:"; echo "$$files"; exit 1; }
+
+.PHONY: vet
+vet: ## go vet
+	go vet ./...
+
+.PHONY: staticcheck
+staticcheck: ## honnef.co/go/tools/cmd/staticcheck, at the pinned version
+	go run $(STATICCHECK) ./...
+
+.PHONY: cross
+cross: ## build for every platform that is released
+	@for p in $(PLATFORMS); do \
+		echo "build $$p"; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./cmd/meshlark || exit 1; \
+	done
+
+.PHONY: envoy
+envoy: ## install the Envoy that tests talk to, unless one is on PATH, and print where it is
+	@.ci/envoy

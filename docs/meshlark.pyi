@@ -1,0 +1,1007 @@
+# Generated from the registry of the language; `go test ./builtins/reference -update` writes it anew.
+from typing import Any, Callable, Iterator, Literal
+
+class Value:
+    """What every value of meshlark can do: jq and its JSON and YAML forms."""
+    def jq(self, f: str, each: bool = False, **vars: Any) -> list:
+        """The outputs of a jq filter, always as a list. A resource is its body, a collection the array of bodies."""
+    def jq1(self, f: str, each: bool = False, **vars: Any) -> Any:
+        """The one output of a jq filter. It is an error when there is none or more than one."""
+    def json(self, indent: str = "  ") -> str:
+        """The JSON form as text. Of a resource that is what Envoy or the control plane sent, with secrets taken out."""
+    def yaml(self) -> str:
+        """The JSON form written as YAML."""
+
+class Resource(Value):
+    """What every resource of a proxy's configuration has."""
+    @property
+    def name(self) -> str:
+        """The name the proxy knows the resource by."""
+    @property
+    def kind(self) -> str:
+        """What the resource configures."""
+    @property
+    def state(self) -> Literal["active", "static", "warming", "draining", "error"]:
+        """Where in its life the resource is. Calls give active and static resources unless another state is asked for."""
+    @property
+    def static(self) -> bool:
+        """Whether it comes from the bootstrap rather than from the control plane."""
+    @property
+    def version_info(self) -> str:
+        """The version under which the control plane sent it, \"\" when that is not known."""
+    @property
+    def last_updated(self) -> Any | None:
+        """When the proxy took it over."""
+    @property
+    def error(self) -> Rejection | None:
+        """Why the proxy rejected the last update of this resource."""
+    @property
+    def proxy(self) -> Proxy | None:
+        """The proxy that has it, None for one that a script made."""
+    @property
+    def source(self) -> str:
+        """The source it was read from."""
+    @property
+    def raw(self) -> JSONObject | None:
+        """The body as nested values, keys in the order they were sent. Fields that have their default value are not in it."""
+
+class Part(Value):
+    """What every part of a resource has: a filter chain, a virtual host, a route, an endpoint."""
+    @property
+    def proxy(self) -> Proxy | None:
+        """The proxy that has it, None for a part of something a script made."""
+    @property
+    def source(self) -> str:
+        """The source it was read from."""
+    @property
+    def raw(self) -> JSONObject | None:
+        """The body as nested values."""
+
+class Rejection(Value):
+    """Why a proxy rejected an update of a resource."""
+    @property
+    def details(self) -> str:
+        """The reason in Envoy's words."""
+    @property
+    def last_attempt(self) -> Any | None:
+        """When the proxy rejected it last."""
+    @property
+    def version_info(self) -> str:
+        """The version of the rejected update."""
+    @property
+    def failed(self) -> JSONObject | None:
+        """The rejected configuration, where the dump has it."""
+
+class Failure(Value):
+    """A part of an answer that could not be had."""
+    @property
+    def proxy(self) -> str | None:
+        """The proxy that failed, None when a whole source did."""
+    @property
+    def source(self) -> str:
+        """The source it was read from."""
+    @property
+    def stage(self) -> str:
+        """What was attempted."""
+    @property
+    def reason(self) -> str:
+        """Why it failed."""
+
+class JSONObject(Value):
+    """A JSON object as it was sent. It works like a dict that cannot be changed; its members are attributes as well, unless a method has the name."""
+    def __getitem__(self, key: str) -> Any: ...
+    def __contains__(self, key: Any) -> bool: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __getattr__(self, name: str) -> Any: ...
+    def get(self, key: str, default: Any = None) -> Any:
+        """A member, or the default when there is none."""
+    def keys(self) -> list:
+        """The names of the members in order."""
+    def values(self) -> list:
+        """The members' values in order."""
+    def items(self) -> list:
+        """The members as pairs of name and value, in order."""
+
+class JSONArray(Value):
+    """A JSON array as it was sent. It works like a list that cannot be changed."""
+    def __getitem__(self, i: Any) -> Any: ...
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+
+class Table:
+    """Rows and columns of a script's choice: what table(...) gives. Iterating gives the rows as tuples."""
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[tuple]: ...
+
+class Filter:
+    """A jq filter that waits for its input on the left of |: what jq(f) gives when called with the filter alone."""
+    def __ror__(self, left: Any) -> list: ...
+
+class Collection(Value):
+    """What calls of the plural kind give. It can be indexed and sliced, has a length, is false when empty, tests names with `in` and joins with +."""
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+    def __contains__(self, x: Any) -> bool: ...
+    def __add__(self, other: Any) -> Any: ...
+    def where(self, fn: Callable | None = None, **fields: Any) -> Collection:
+        """The elements that pass a test. Tests are a function, fields, or both; all must hold."""
+    def by(self, key: str | Callable) -> dict:
+        """The elements in groups: a dict from each key to the collection of its elements."""
+    @property
+    def names(self) -> list:
+        """The names of the elements."""
+    def one(self) -> Any:
+        """The element, when there is exactly one. Otherwise an error that lists them."""
+    @property
+    def errors(self) -> list:
+        """What could not be had: each with proxy, source, stage and reason."""
+    def table(self, *columns: Any) -> Table:
+        """The elements as a table with the columns given, or their usual ones."""
+
+class Mesh(Value):
+    """A mesh: what one or several sources know of its proxies and control planes. Its calls are also functions, which ask the session's mesh."""
+    @property
+    def name(self) -> str:
+        """What the mesh is called: its sources, unless it was given a name."""
+    @property
+    def sources(self) -> list:
+        """What it is read from, as they were named."""
+    @property
+    def now(self) -> Any:
+        """The mesh's clock: the wall clock when it is live, the time of capture of a recording. Ages and time.now() go by it."""
+    def proxies(self, name: str | None = None, namespace: str | None = None, workload: str | None = None, labels: dict | None = None, cluster_id: str | None = None, type: Literal["sidecar", "router", "waypoint", "ztunnel", "agentgateway"] | None = None, connected: bool | None = None, *, cds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, lds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, eds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, rds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, ecds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, sds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None) -> Proxies:
+        """The proxies that the mesh's sources know, sorted by name."""
+    def proxy(self, name: str) -> Proxy:
+        """The one proxy of this name. When several proxies of one workload answer to it the first that is connected is taken; several workloads are an error that lists them."""
+    def istiods(self) -> Istiods:
+        """The control plane instances that the mesh's sources know."""
+    def listeners(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, port: int | None = None, address: str | None = None, type: Literal["HTTP", "TCP", "HTTP+TCP", "UNKNOWN"] | None = None, direction: Literal["inbound", "outbound"] | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> Listeners:
+        """Listeners, those in use unless a state is given."""
+    def routes(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, host: str | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> RouteConfigs:
+        """Route tables, those in use unless a state is given. Their routes are in .routes."""
+    def clusters(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, fqdn: str | None = None, port: int | None = None, subset: str | None = None, direction: Literal["inbound", "inbound-vip", "outbound"] | None = None, type: str | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> Clusters:
+        """Clusters, those in use unless a state is given."""
+    def endpoints(self, cluster: str | Cluster | None = None, address: str | None = None, port: int | None = None, status: Literal["HEALTHY", "UNHEALTHY", "DRAINING", "TIMEOUT", "DEGRADED", "UNKNOWN"] | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> Endpoints:
+        """The hosts of clusters: live ones with health and counters when the source has /clusters, else as they were sent."""
+    def secrets(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, type: Literal["tls_certificate", "validation_context", "session_ticket_keys", "generic_secret"] | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> Secrets:
+        """Secrets, those in use unless a state is given. One that has not arrived is warming."""
+
+class Proxy(Value):
+    """One proxy of the mesh. Its configuration is read by its calls; its fields are known from the list of proxies."""
+    @property
+    def name(self) -> str:
+        """pod.namespace of an Istio proxy, else the node id or what the source calls it."""
+    @property
+    def namespace(self) -> str:
+        """The namespace of its pod."""
+    @property
+    def pod(self) -> str:
+        """Its pod."""
+    @property
+    def workload(self) -> str:
+        """The workload its pod belongs to, such as a deployment."""
+    @property
+    def cluster_id(self) -> str:
+        """The id of its Kubernetes cluster."""
+    @property
+    def type(self) -> Literal["sidecar", "router", "waypoint", "ztunnel", "agentgateway", ""]:
+        """What it is for: sidecar, router (a gateway), waypoint, ztunnel, agentgateway, or \"\" when the node id does not say."""
+    @property
+    def istio_version(self) -> str:
+        """The version of its Istio."""
+    @property
+    def envoy_version(self) -> str:
+        """The version of its Envoy."""
+    @property
+    def istiod(self) -> str:
+        """The control plane instance it is connected to."""
+    @property
+    def node(self) -> str:
+        """Its node id, as it tells the control plane."""
+    @property
+    def ip(self) -> str:
+        """Its address."""
+    @property
+    def labels(self) -> dict:
+        """The labels of its pod."""
+    @property
+    def connected(self) -> bool | None:
+        """Whether it is connected to a control plane, None when no source can tell."""
+    @property
+    def cds(self) -> Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None:
+        """How far it is with its clusters (CDS); None when it does not watch them or no source can tell."""
+    @property
+    def lds(self) -> Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None:
+        """How far it is with its listeners (LDS); None when it does not watch them or no source can tell."""
+    @property
+    def eds(self) -> Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None:
+        """How far it is with its endpoints (EDS); None when it does not watch them or no source can tell."""
+    @property
+    def rds(self) -> Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None:
+        """How far it is with its routes (RDS); None when it does not watch them or no source can tell."""
+    @property
+    def ecds(self) -> Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None:
+        """How far it is with its extension configuration (ECDS); None when it does not watch them or no source can tell."""
+    @property
+    def sds(self) -> Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None:
+        """How far it is with its secrets (SDS); None when it does not watch them or no source can tell."""
+    @property
+    def sync(self) -> SyncStatus:
+        """The sync status of each type with its details. It is false when no source is a control plane."""
+    @property
+    def source(self) -> str:
+        """The sources it is known from."""
+    @property
+    def side(self) -> Literal["actual", "desired"] | None:
+        """Which side of the configuration the calls read, None for the actual one where it can be read."""
+    @property
+    def metadata(self) -> JSONObject | None:
+        """The metadata of its node, as it tells the control plane."""
+    def actual(self) -> Proxy:
+        """The proxy as its Envoy is configured now; all calls read that side."""
+    def desired(self) -> Proxy:
+        """The proxy as the control plane would configure it now; all calls read that side."""
+    def server_info(self) -> JSONObject:
+        """What the Envoy says of itself: version, state, uptime, command line."""
+    def certs(self) -> JSONObject:
+        """The certificates of every TLS context the Envoy has in use."""
+    def stats(self, filter: str | None = None) -> dict:
+        """The Envoy's counters and gauges by name; histograms are left out. The fewer are asked for, the less the Envoy is bothered."""
+    def listeners(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, port: int | None = None, address: str | None = None, type: Literal["HTTP", "TCP", "HTTP+TCP", "UNKNOWN"] | None = None, direction: Literal["inbound", "outbound"] | None = None) -> Listeners:
+        """Listeners, those in use unless a state is given."""
+    def routes(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, host: str | None = None) -> RouteConfigs:
+        """Route tables, those in use unless a state is given. Their routes are in .routes."""
+    def clusters(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, fqdn: str | None = None, port: int | None = None, subset: str | None = None, direction: Literal["inbound", "inbound-vip", "outbound"] | None = None, type: str | None = None) -> Clusters:
+        """Clusters, those in use unless a state is given."""
+    def endpoints(self, cluster: str | Cluster | None = None, address: str | None = None, port: int | None = None, status: Literal["HEALTHY", "UNHEALTHY", "DRAINING", "TIMEOUT", "DEGRADED", "UNKNOWN"] | None = None) -> Endpoints:
+        """The hosts of clusters: live ones with health and counters when the source has /clusters, else as they were sent."""
+    def secrets(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, type: Literal["tls_certificate", "validation_context", "session_ticket_keys", "generic_secret"] | None = None) -> Secrets:
+        """Secrets, those in use unless a state is given. One that has not arrived is warming."""
+    def bootstrap(self) -> Bootstrap:
+        """The configuration its Envoy started with."""
+    def scoped_routes(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None) -> ScopedRoutesList:
+        """The sets of scopes that choose among route tables, those in use unless a state is given."""
+    def extensions(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None) -> Extensions:
+        """Configurations of filters by extension discovery (ECDS), those in use unless a state is given."""
+
+class Proxies(Collection):
+    """Proxies of a mesh."""
+    def __iter__(self) -> Iterator[Proxy]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class SyncStatus(Value):
+    """What the control plane says a proxy has acknowledged, by type. A type the proxy does not watch is None."""
+    @property
+    def cds(self) -> TypeSync | None:
+        """The status of its clusters (CDS)."""
+    @property
+    def lds(self) -> TypeSync | None:
+        """The status of its listeners (LDS)."""
+    @property
+    def eds(self) -> TypeSync | None:
+        """The status of its endpoints (EDS)."""
+    @property
+    def rds(self) -> TypeSync | None:
+        """The status of its routes (RDS)."""
+    @property
+    def ecds(self) -> TypeSync | None:
+        """The status of its extension configuration (ECDS)."""
+    @property
+    def sds(self) -> TypeSync | None:
+        """The status of its secrets (SDS)."""
+    @property
+    def types(self) -> dict:
+        """The status of every type the proxy watches, by its short name or its type URL."""
+
+class TypeSync(Value):
+    """How far a proxy is with one type of configuration."""
+    @property
+    def type(self) -> str:
+        """The type: CDS, LDS, EDS, RDS, ... or its URL."""
+    @property
+    def state(self) -> Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"]:
+        """SYNCED: acknowledged. STALE: sent and not acknowledged, normal for a moment after a change. NOT_SENT: there is nothing to send. ERROR: rejected."""
+    @property
+    def sent(self) -> str:
+        """The nonce of what was sent last."""
+    @property
+    def acked(self) -> str:
+        """The nonce that was acknowledged last."""
+    @property
+    def sent_at(self) -> Any | None:
+        """When the control plane sent it last."""
+    @property
+    def age(self) -> Any | None:
+        """How long ago that was, by the mesh's clock."""
+    @property
+    def error(self) -> str | None:
+        """Why the proxy rejected it."""
+
+class Istiod(Value):
+    """One instance of the control plane."""
+    @property
+    def name(self) -> str:
+        """Its name: that of its pod, or its address."""
+    @property
+    def version(self) -> str:
+        """Its version."""
+    @property
+    def revision(self) -> str:
+        """The revision it serves."""
+    @property
+    def source(self) -> str:
+        """The source it was found in."""
+    def proxies(self) -> Proxies:
+        """The proxies connected to it."""
+    def debug(self, path: str) -> Any:
+        """What a path of its debug API answers, decoded when it is JSON. Paths that change something are refused."""
+
+class Istiods(Collection):
+    """Control plane instances."""
+    def __iter__(self) -> Iterator[Istiod]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class Listener(Resource):
+    """A listener: an address where connections arrive, and the filter chains that take them."""
+    @property
+    def address(self) -> str:
+        """Where it listens: the IP address, or the whole address of a socket; \"\" for an internal listener."""
+    @property
+    def addresses(self) -> list:
+        """All its addresses with their ports."""
+    @property
+    def port(self) -> int | None:
+        """Its port, None where there is none."""
+    @property
+    def type(self) -> Literal["HTTP", "TCP", "HTTP+TCP", "UNKNOWN"]:
+        """What it takes: HTTP, TCP, HTTP+TCP (chains of both) or UNKNOWN."""
+    @property
+    def direction(self) -> Literal["inbound", "outbound", ""]:
+        """inbound, outbound or \"\"."""
+    @property
+    def internal(self) -> bool:
+        """Whether only clusters of the same Envoy can connect to it."""
+    @property
+    def bind_to_port(self) -> bool:
+        """Whether it opens its port, rather than taking connections that another listener hands over."""
+    @property
+    def use_original_dst(self) -> bool:
+        """Whether it hands connections to the listener of the address they were meant for."""
+    @property
+    def config(self) -> str:
+        """The Istio object it was made from, as name.namespace."""
+    @property
+    def filter_chains(self) -> FilterChains:
+        """Its filter chains in order, the default one last."""
+    @property
+    def listener_filters(self) -> list:
+        """The names of the filters that look at a connection before a chain is chosen."""
+    @property
+    def destinations(self) -> list:
+        """Where its chains lead, in istioctl's words."""
+    @property
+    def route_names(self) -> list:
+        """The names of the route tables its chains ask for."""
+    @property
+    def secrets(self) -> list:
+        """The names of the secrets its chains need."""
+    def routes(self) -> RouteConfigs:
+        """The route tables its chains use: those they name, and those written into them."""
+
+class Listeners(Collection):
+    """Listeners of one proxy or several, sorted as istioctl sorts them: by port, address and type."""
+    def __iter__(self) -> Iterator[Listener]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class FilterChain(Part):
+    """A filter chain of a listener: which connections it takes and what is done with them."""
+    @property
+    def name(self) -> str:
+        """Its name, often \"\"."""
+    @property
+    def listener(self) -> Listener:
+        """The listener it belongs to."""
+    @property
+    def default(self) -> bool:
+        """Whether it takes the connections no other chain does."""
+    @property
+    def match(self) -> str:
+        """What a connection has to be, in one line; ALL for no condition."""
+    @property
+    def sni(self) -> list:
+        """The server names it takes."""
+    @property
+    def alpn(self) -> list:
+        """The application protocols it takes."""
+    @property
+    def transport_protocol(self) -> str:
+        """tls or raw_buffer when it takes only one of them, else \"\"."""
+    @property
+    def destination_port(self) -> int | None:
+        """The port a connection has to be meant for."""
+    @property
+    def prefix_ranges(self) -> list:
+        """The addresses a connection has to be meant for."""
+    @property
+    def destination(self) -> str:
+        """Where it leads, in istioctl's words."""
+    @property
+    def clusters(self) -> list:
+        """The names of the clusters it names itself; those of route tables from RDS are not there."""
+    @property
+    def filters(self) -> list:
+        """Its network filters in order: name, type and kind (http, tcp or \"\")."""
+    @property
+    def http_filters(self) -> list:
+        """The HTTP filters in the order requests pass them: name, type and whether disabled."""
+    @property
+    def rbac(self) -> list:
+        """Its access rules: layer (network or http), action, shadow, and policies by id."""
+    @property
+    def tls(self) -> Any | None:
+        """How it terminates TLS: secrets, whether a client certificate is required, and the protocols offered; None without TLS."""
+    def routes(self) -> RouteConfigs:
+        """The route tables it uses: the one it names, or the one written into it."""
+
+class FilterChains(Collection):
+    """Filter chains of listeners, in the order of each listener."""
+    def __iter__(self) -> Iterator[FilterChain]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class RouteConfig(Resource):
+    """A route table: virtual hosts by domain, each with its routes."""
+    @property
+    def virtual_hosts(self) -> VirtualHosts:
+        """Its virtual hosts in order."""
+    @property
+    def routes(self) -> Routes:
+        """The routes of all its virtual hosts, in order."""
+    @property
+    def domains(self) -> list:
+        """The domains of all its virtual hosts."""
+    @property
+    def ignores_port(self) -> bool:
+        """Whether a port in the Host header is left out when virtual hosts are matched."""
+    @property
+    def listener(self) -> Listener | None:
+        """The listener it is written into, None for a table of its own."""
+    def clusters(self) -> Clusters:
+        """The clusters it names anywhere, as the proxy has them."""
+
+class RouteConfigs(Collection):
+    """Route tables of one proxy or several, sorted by name, numbers by value."""
+    def __iter__(self) -> Iterator[RouteConfig]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+    @property
+    def routes(self) -> Routes:
+        """The routes of all of them, in order."""
+    @property
+    def virtual_hosts(self) -> VirtualHosts:
+        """The virtual hosts of all of them, in order."""
+
+class VirtualHost(Part):
+    """A virtual host of a route table: the routes of a set of domains."""
+    @property
+    def name(self) -> str:
+        """Its name, for logs and statistics; requests are matched by domain."""
+    @property
+    def route_config(self) -> RouteConfig:
+        """The route table it belongs to."""
+    @property
+    def domains(self) -> list:
+        """The hosts it serves, as written."""
+    @property
+    def require_tls(self) -> Literal["NONE", "EXTERNAL_ONLY", "ALL"]:
+        """Which requests without TLS are redirected: NONE, EXTERNAL_ONLY or ALL."""
+    @property
+    def routes(self) -> Routes:
+        """Its routes in the order they are tried."""
+    def clusters(self) -> Clusters:
+        """The clusters it names anywhere, as the proxy has them."""
+
+class VirtualHosts(Collection):
+    """Virtual hosts of route tables, in the order of each table."""
+    def __iter__(self) -> Iterator[VirtualHost]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+    @property
+    def routes(self) -> Routes:
+        """The routes of all of them, in order."""
+
+class Route(Part):
+    """A route: which requests it takes and what becomes of them."""
+    @property
+    def name(self) -> str:
+        """Its name, often \"\"."""
+    @property
+    def virtual_host(self) -> VirtualHost:
+        """The virtual host it belongs to."""
+    @property
+    def route_config(self) -> RouteConfig:
+        """The route table it belongs to."""
+    @property
+    def match(self) -> str:
+        """What a request has to be, in one line: the path, then everything else."""
+    @property
+    def path(self) -> str:
+        """The path alone, in istioctl's words: /p* for a prefix, /p, regex r."""
+    @property
+    def headers(self) -> list:
+        """The conditions on headers, each name=match, name!=match, name or !name."""
+    @property
+    def action(self) -> Literal["cluster", "weighted_clusters", "cluster_header", "cluster_specifier_plugin", "redirect", "direct_response", "filter_action", "non_forwarding_action", ""]:
+        """What becomes of the request."""
+    @property
+    def destination(self) -> str:
+        """Where the request goes, in one phrase: a cluster, clusters with shares, a redirect, a response."""
+    @property
+    def cluster(self) -> str:
+        """The name of its cluster; \"\" when it has several or none."""
+    @property
+    def weighted_clusters(self) -> list:
+        """The clusters it spreads requests over: cluster, weight and share (0 to 1)."""
+    @property
+    def mirrors(self) -> list:
+        """Where copies of its requests go: cluster and percent."""
+    @property
+    def virtual_service(self) -> str:
+        """The VirtualService (or HTTPRoute) it was made from, as name.namespace."""
+    @property
+    def timeout(self) -> str:
+        """How long the whole response may take; 15s unless set, 0s for no limit, \"\" when it does not go to a cluster."""
+    @property
+    def idle_timeout(self) -> str:
+        """How long nothing may happen, \"\" where the listener's setting holds."""
+    @property
+    def retries(self) -> Any | None:
+        """Its retry policy (its own, else its virtual host's): on, attempts, per_try_timeout, status_codes."""
+    @property
+    def rewrite(self) -> str:
+        """How the path is changed, \"\" when it is not."""
+    @property
+    def host_rewrite(self) -> str:
+        """How the Host header is changed, \"\" when it is not."""
+    @property
+    def hash_policies(self) -> list:
+        """What ties a request to a host, where the cluster hashes."""
+    @property
+    def filters(self) -> list:
+        """The names of the HTTP filters that have settings for it."""
+    def clusters(self) -> Clusters:
+        """The clusters it names, mirrors last, as the proxy has them."""
+
+class Routes(Collection):
+    """Routes, in the order they are tried."""
+    def __iter__(self) -> Iterator[Route]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class Cluster(Resource):
+    """A cluster: the hosts that stand behind a service, and how connections to them are made."""
+    @property
+    def fqdn(self) -> str:
+        """The service's full name, from the cluster's name; the whole name when it is not Istio's."""
+    @property
+    def port(self) -> int | None:
+        """The service's port, None when the name has none."""
+    @property
+    def subset(self) -> str:
+        """The subset of the service, \"\" for all of it."""
+    @property
+    def direction(self) -> Literal["inbound", "inbound-vip", "outbound", ""]:
+        """inbound, inbound-vip or outbound, \"\" for a cluster whose name is not Istio's."""
+    @property
+    def type(self) -> str:
+        """How it finds its hosts: STATIC, STRICT_DNS, LOGICAL_DNS, EDS, ORIGINAL_DST, or the name of a custom type."""
+    @property
+    def destination_rule(self) -> str:
+        """The DestinationRule that shaped it, as name.namespace."""
+    @property
+    def eds_service(self) -> str:
+        """The name its endpoints are found by."""
+    @property
+    def tls_mode(self) -> Literal["plaintext", "TLS", "mTLS", "istio mTLS", "internal", "auto", "other"]:
+        """How connections leave: plaintext, TLS, mTLS, istio mTLS, internal, auto (by endpoint) or other."""
+    @property
+    def sni(self) -> str:
+        """The server name its connections ask for, \"\" for none."""
+    @property
+    def connect_timeout(self) -> str:
+        """How long a connection may take to be made."""
+    @property
+    def lb_policy(self) -> str:
+        """How a host is picked."""
+    @property
+    def http_protocol(self) -> Literal["http/1.1", "http/2", "http/3", "auto", "downstream"]:
+        """What HTTP requests are sent with: http/1.1, http/2, http/3, auto or downstream."""
+    @property
+    def circuit_breakers(self) -> list:
+        """The limits for priority DEFAULT and HIGH, Envoy's defaults included. They count per proxy."""
+    @property
+    def outlier_detection(self) -> JSONObject | None:
+        """The settings by which hosts are ejected."""
+    @property
+    def secrets(self) -> list:
+        """The names of the secrets its connections need."""
+    @property
+    def aggregated(self) -> list:
+        """The clusters an aggregate cluster draws from, the preferred first."""
+    def endpoints(self, address: str | None = None, port: int | None = None, status: Literal["HEALTHY", "UNHEALTHY", "DRAINING", "TIMEOUT", "DEGRADED", "UNKNOWN"] | None = None) -> Endpoints:
+        """Its hosts: live ones with health and counters when the source has /clusters, else as the control plane sent them."""
+
+class Clusters(Collection):
+    """Clusters of one proxy or several, sorted as istioctl sorts them: by service, subset, port and direction."""
+    def __iter__(self) -> Iterator[Cluster]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class Endpoint(Part):
+    """A host of a cluster. A live one comes from Envoy's /clusters and has health and counters; other sources have it as the control plane sent it."""
+    @property
+    def name(self) -> str:
+        """The address with its port, as istioctl prints it."""
+    @property
+    def address(self) -> str:
+        """The IP address; for a socket or an internal listener the whole address."""
+    @property
+    def port(self) -> int | None:
+        """The port, None where there is none."""
+    @property
+    def cluster(self) -> str:
+        """The name of its cluster."""
+    @property
+    def health(self) -> Literal["HEALTHY", "UNHEALTHY", "DRAINING", "TIMEOUT", "DEGRADED", "UNKNOWN"]:
+        """The health that discovery gave it. What load balancing goes by is condition."""
+    @property
+    def condition(self) -> Literal["healthy", "degraded", "unhealthy"] | None:
+        """What load balancing goes by, all checks together: healthy, degraded or unhealthy. None when it is not live."""
+    @property
+    def flags(self) -> list:
+        """What Envoy holds against it: failed_active_health_check, failed_outlier_check, pending_dynamic_removal, ..."""
+    @property
+    def outlier(self) -> Literal["OK", "FAILED"] | None:
+        """FAILED when outlier detection has ejected it, else OK. None when it is not live."""
+    @property
+    def weight(self) -> int:
+        """Its share among the hosts of its locality."""
+    @property
+    def priority(self) -> int:
+        """The level it is in; 0 is used first."""
+    @property
+    def locality(self) -> str:
+        """Where it runs, as region/zone/subzone."""
+    @property
+    def hostname(self) -> str:
+        """The name it is known by, often \"\"."""
+    @property
+    def tls_mode(self) -> str | None:
+        """istio where a sidecar takes mTLS, \"\" elsewhere; None when it is live, for /clusters does not say."""
+    @property
+    def workload(self) -> str | None:
+        """The workload it belongs to, as name.namespace; None when it is live, for /clusters does not say."""
+    @property
+    def stats(self) -> dict | None:
+        """Its counters and gauges in this proxy, None when it is not live."""
+    @property
+    def live(self) -> bool:
+        """Whether it is a host as Envoy runs it, rather than as it was sent."""
+
+class Endpoints(Collection):
+    """Hosts of clusters, sorted as istioctl sorts them: by address, port and cluster."""
+    def __iter__(self) -> Iterator[Endpoint]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class Secret(Resource):
+    """What SDS delivered: a certificate chain, the roots others are verified with, or another secret. Private material is never in it."""
+    @property
+    def type(self) -> Literal["tls_certificate", "validation_context", "session_ticket_keys", "generic_secret", ""]:
+        """tls_certificate, validation_context, session_ticket_keys, generic_secret, or \"\" for one that has not arrived."""
+    @property
+    def valid(self) -> bool | None:
+        """Whether every certificate of the chain or bundle is within its life now, by the mesh's clock. None when there is no certificate in it. No signature is verified."""
+    @property
+    def not_before(self) -> Any | None:
+        """When the last of its certificates became valid."""
+    @property
+    def not_after(self) -> Any | None:
+        """When the first of its certificates expires."""
+    @property
+    def days_left(self) -> float | None:
+        """How long until then, in days, negative afterwards; by the mesh's clock."""
+    @property
+    def serial(self) -> str:
+        """The serial number of its first certificate, in hexadecimal."""
+    @property
+    def issuer(self) -> str:
+        """The issuer of its first certificate."""
+    @property
+    def sans(self) -> list:
+        """The names its certificates are for: SPIFFE ids, DNS names, addresses."""
+    @property
+    def private_key(self) -> str:
+        """Where its private key is: \"\" for none, redacted, file PATH, ..."""
+    @property
+    def certificates(self) -> Certificates:
+        """Every certificate of the chain or bundle."""
+
+class Secrets(Collection):
+    """Secrets of one proxy or several, sorted by name."""
+    def __iter__(self) -> Iterator[Secret]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class Certificate(Part):
+    """One certificate of a secret. Its JSON form is its fields."""
+    @property
+    def name(self) -> str:
+        """Its subject."""
+    @property
+    def secret(self) -> Secret | None:
+        """The secret it is in."""
+    @property
+    def serial(self) -> str:
+        """Its serial number in hexadecimal."""
+    @property
+    def subject(self) -> str:
+        """Whose it is, as RFC 2253 writes names."""
+    @property
+    def issuer(self) -> str:
+        """Who signed it."""
+    @property
+    def not_before(self) -> Any | None:
+        """When it becomes valid."""
+    @property
+    def not_after(self) -> Any | None:
+        """When it expires."""
+    @property
+    def valid(self) -> bool | None:
+        """Whether it is within its life now, by the mesh's clock."""
+    @property
+    def days_left(self) -> float | None:
+        """How long until it expires, in days, negative afterwards."""
+    @property
+    def sans(self) -> list:
+        """The names it is for: SPIFFE ids, DNS names, addresses."""
+    @property
+    def is_ca(self) -> bool:
+        """Whether it may sign others."""
+    @property
+    def trust_domain(self) -> str:
+        """Its trust domain, \"\" without one."""
+    @property
+    def key_type(self) -> str:
+        """Its kind of key, such as RSA-2048."""
+    @property
+    def sha256(self) -> str:
+        """The fingerprint of the whole certificate."""
+    @property
+    def unreadable(self) -> str | None:
+        """Why it could not be read, None when it could."""
+
+class Certificates(Collection):
+    """Certificates of secrets, in the order of each chain or bundle."""
+    def __iter__(self) -> Iterator[Certificate]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class Bootstrap(Resource):
+    """The configuration an Envoy started with."""
+    @property
+    def node(self) -> Node:
+        """How the Envoy introduces itself."""
+    @property
+    def admin(self) -> str | None:
+        """Where its admin interface listens."""
+    @property
+    def discovery_address(self) -> str:
+        """Where its configuration comes from, \"\" when it does not say."""
+    @property
+    def discovery(self) -> list:
+        """The places its configuration comes from: what for, API, cluster and addresses."""
+    @property
+    def static_listeners(self) -> list:
+        """The names of the listeners it started with."""
+    @property
+    def static_clusters(self) -> list:
+        """The names of the clusters it started with."""
+    @property
+    def static_secrets(self) -> list:
+        """The names of the secrets it started with."""
+    @property
+    def istio_version(self) -> str:
+        """The version of its Istio, \"\" elsewhere."""
+    @property
+    def envoy_version(self) -> str:
+        """The version of its Envoy."""
+    @property
+    def runtime_layers(self) -> list:
+        """Its layers of runtime settings: name, kind and values; later ones win."""
+
+class Node(Part):
+    """How an Envoy introduces itself to its control plane."""
+    @property
+    def id(self) -> str:
+        """The node id."""
+    @property
+    def name(self) -> str:
+        """The node id."""
+    @property
+    def cluster(self) -> str:
+        """The service it says it belongs to."""
+    @property
+    def locality(self) -> str:
+        """Where it runs, as region/zone/subzone."""
+    @property
+    def metadata(self) -> JSONObject | None:
+        """What it tells about itself."""
+    @property
+    def build_version(self) -> str:
+        """Envoy's version with label, status, type and TLS library."""
+    @property
+    def istio_version(self) -> str:
+        """The version of its Istio, \"\" elsewhere."""
+
+class ScopedRoutes(Resource):
+    """A set of scopes (SRDS): which route table a request gets, by a key made of the request."""
+    @property
+    def scopes(self) -> list:
+        """Its scopes: name, key, and route_config, the name of the table."""
+
+class ScopedRoutesList(Collection):
+    """Sets of scopes of a proxy."""
+    def __iter__(self) -> Iterator[ScopedRoutes]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class Extension(Resource):
+    """The configuration of one filter, by extension discovery (ECDS)."""
+    @property
+    def type(self) -> str:
+        """The full name of the protobuf message it is configured by."""
+
+class Extensions(Collection):
+    """Configurations of filters by extension discovery (ECDS)."""
+    def __iter__(self) -> Iterator[Extension]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class Check(Value):
+    """The outcome of one check(...) or skip(...). It is true when it is ok."""
+    @property
+    def id(self) -> str:
+        """What was checked, as the runbook names it; \"\" for a skip."""
+    @property
+    def subject(self) -> str:
+        """What it was checked on."""
+    @property
+    def severity(self) -> Literal["error", "warning", "info"]:
+        """How bad it is when it is not ok."""
+    @property
+    def message(self) -> str:
+        """What was found, or why it was skipped."""
+    @property
+    def runbook(self) -> str:
+        """The runbook that checked."""
+    @property
+    def ok(self) -> bool:
+        """Whether it is as it should be; False for a skip."""
+    @property
+    def skipped(self) -> bool:
+        """Whether nothing could be checked."""
+
+class Checks(Collection):
+    """Outcomes of checks."""
+    def __iter__(self) -> Iterator[Check]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class _json:
+    """JSON, for ordinary values and for those of the mesh."""
+    def encode(self, x: Any) -> str:
+        """The JSON form of a value on one line. A resource is its body as it was sent; a dict keeps its order."""
+    def encode_indent(self, x: Any, indent: str = "  ") -> str:
+        """The JSON form of a value, an element a line."""
+    def decode(self, text: str | bytes, default: Any = None) -> Any:
+        """The value of a JSON text, as dicts and lists. Integers of any size are exact."""
+    def indent(self, text: str | bytes, indent: str = "  ") -> str:
+        """A JSON text with an element a line."""
+
+json: _json
+
+class _yaml:
+    """YAML, for ordinary values and for those of the mesh."""
+    def encode(self, x: Any) -> str:
+        """The JSON form of a value written as YAML."""
+    def decode(self, text: str | bytes) -> Any:
+        """The value of a YAML document; of several documents, the list of their values."""
+
+yaml: _yaml
+
+class _math:
+    """Mathematics: acos, acosh, asin, asinh, atan, atan2, atanh, ceil, copysign, cos, cosh, degrees, e, exp, fabs, floor, gamma, hypot, log, mod, pi, pow, radians, remainder, round, sin, sinh, sqrt, tan, tanh."""
+    def __getattr__(self, name: str) -> Any: ...
+
+math: _math
+
+class _time:
+    """Times and durations: from_timestamp, hour, is_valid_timezone, microsecond, millisecond, minute, nanosecond, now, parse_duration, parse_time, second, time. now() is the mesh's clock."""
+    def __getattr__(self, name: str) -> Any: ...
+
+time: _time
+
+mesh: Mesh
+
+def arg(name: str, default: Any = None, type: Literal["string", "int", "float", "bool", "duration", "list"] | None = None, doc: str = "", enum: list | tuple | Collection | None = None, positional: bool = False) -> Any:
+    """Declares an argument of a runbook and gives its value. Only as a top-level assignment with literal parameters."""
+
+def attempt(fn: Callable, *args: Any, **kwargs: Any) -> Any:
+    """Calls a function and gives struct(ok, value, error) instead of failing. An interrupt is not caught."""
+
+def check(id: str, ok: Any, subject: Any = None, message: str = "", severity: Literal["error", "warning", "info"] = "error") -> bool:
+    """Records the outcome of a check and goes on. Gives whether it was ok."""
+
+def cluster(x: Any) -> Cluster:
+    """A cluster (envoy's Cluster) that no proxy has, from a dict or from JSON or YAML text."""
+
+def clusters(name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, fqdn: str | None = None, port: int | None = None, subset: str | None = None, direction: Literal["inbound", "inbound-vip", "outbound"] | None = None, type: str | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> Clusters:
+    """Clusters, those in use unless a state is given."""
+
+def config_dump(x: Any) -> Proxy:
+    """A proxy with the configuration of a config dump; all calls work on it that need nothing more than the dump."""
+
+def endpoints(cluster: str | Cluster | None = None, address: str | None = None, port: int | None = None, status: Literal["HEALTHY", "UNHEALTHY", "DRAINING", "TIMEOUT", "DEGRADED", "UNKNOWN"] | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> Endpoints:
+    """The hosts of clusters: live ones with health and counters when the source has /clusters, else as they were sent."""
+
+def help(topic: Any = None) -> None:
+    """Prints what a function, a type or a value can do; without an argument, what there is."""
+
+def istiods() -> Istiods:
+    """The control plane instances that the mesh's sources know."""
+
+def jq(value: Any, f: str | None = None, each: bool = False, **vars: Any) -> list | Filter:
+    """The outputs of a jq filter on any value, always as a list. Called with the filter alone it gives a Filter for value | jq(f)."""
+
+def jq1(value: Any, f: str, each: bool = False, **vars: Any) -> Any:
+    """The one output of a jq filter. It is an error when there is none or more than one."""
+
+def listener(x: Any) -> Listener:
+    """A listener (envoy's Listener) that no proxy has, from a dict or from JSON or YAML text."""
+
+def listeners(name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, port: int | None = None, address: str | None = None, type: Literal["HTTP", "TCP", "HTTP+TCP", "UNKNOWN"] | None = None, direction: Literal["inbound", "outbound"] | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> Listeners:
+    """Listeners, those in use unless a state is given."""
+
+def open(spec: str) -> Mesh:
+    """Another mesh, to compare with. Scripts may open files under their folders, and what the command line allows."""
+
+def print(*args: Any, sep: str = " ") -> None:
+    """Prints values. A single collection or object is shown as at the prompt."""
+
+def proxies(name: str | None = None, namespace: str | None = None, workload: str | None = None, labels: dict | None = None, cluster_id: str | None = None, type: Literal["sidecar", "router", "waypoint", "ztunnel", "agentgateway"] | None = None, connected: bool | None = None, *, cds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, lds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, eds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, rds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, ecds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, sds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None) -> Proxies:
+    """The proxies that the mesh's sources know, sorted by name."""
+
+def proxy(name: str) -> Proxy:
+    """The one proxy of this name. When several proxies of one workload answer to it the first that is connected is taken; several workloads are an error that lists them."""
+
+def read_file(path: str) -> str:
+    """The text of a file under the working directory or the script's folder."""
+
+def route_config(x: Any) -> RouteConfig:
+    """A route config (envoy's RouteConfiguration) that no proxy has, from a dict or from JSON or YAML text."""
+
+def routes(name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, host: str | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> RouteConfigs:
+    """Route tables, those in use unless a state is given. Their routes are in .routes."""
+
+def run(name: str, *args: Any, **kwargs: Any) -> Checks:
+    """Runs another runbook and gives its checks."""
+
+def secrets(name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, type: Literal["tls_certificate", "validation_context", "session_ticket_keys", "generic_secret"] | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> Secrets:
+    """Secrets, those in use unless a state is given. One that has not arrived is warming."""
+
+def skip(message: str) -> None:
+    """Records that something could not be checked, and why. A run of nothing but skips is ok."""
+
+def struct(**fields: Any) -> Any:
+    """A record of named values."""
+
+def table(rows: list | tuple | Collection, columns: list | tuple | Collection | None = None) -> Table:
+    """Rows as a table."""
+
+def wait(fn: Callable, timeout: Any = "60s", every: Any = "2s") -> Any:
+    """Calls fn until it gives something true, and gives that. Each call sees the mesh anew. It is an error when the time is over."""
+
+def write_file(path: str, text: str | bytes) -> None:
+    """Writes a file under the folder that --out names, whole or not at all."""

@@ -1,0 +1,247 @@
+package rawjson
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+)
+
+// A SyntaxError says where text stops being JSON and why.
+type SyntaxError struct {
+	Offset int64 // bytes from the start of the text
+	Msg    string
+}
+
+func (e *SyntaxError) Error() string {
+	return fmt.Sprintf("invalid JSON at offset %d: %s", e.Offset, e.Msg)
+}
+
+func syntaxErrorf(off int, format string, args ...any) error {
+	return &SyntaxError{Offset: int64(off), Msg: fmt.Sprintf(format, args...)}
+}
+
+// Patterns of eight equal bytes, for looking at eight bytes of text at once.
+const (
+	ones   = 0x0101010101010101
+	highs  = 0x8080808080808080
+	spaces = ones * ' '
+	quotes = ones * '"'
+	slants = ones * '\\'
+)
+
+func load(s []byte, i int) uint64 { return binary.LittleEndian.Uint64(s[i:]) }
+
+// zeroes marks, by its high bit, the lowest zero byte of x. Marks above the lowest one may be wrong.
+func zeroes(x uint64) uint64 { return (x - ones) &^ x & highs }
+
+// SkipSpace gives the offset of the first byte at or after i that is not JSON white space, or len(s).
+func SkipSpace(s []byte, i int) int {
+	if i < len(s) && s[i] > ' ' {
+		return i
+	}
+	return skipSpaces(s, i)
+}
+
+func skipSpaces(s []byte, i int) int {
+	for i+8 <= len(s) {
+		x := load(s, i) ^ spaces
+		if x == 0 {
+			i += 8
+			continue
+		}
+		i += bits.TrailingZeros64(x) >> 3
+		if c := s[i]; c != '\n' && c != '\r' && c != '\t' {
+			return i
+		}
+		i++
+	}
+	for i < len(s) && (s[i] == ' ' || s[i] == '\n' || s[i] == '\t' || s[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+// SkipString gives the offset after the string whose opening quote is at i. What the string holds is not checked.
+func SkipString(s []byte, i int) (int, error) {
+	start := i
+	i++
+	for i+8 <= len(s) {
+		w := load(s, i)
+		m := zeroes(w^quotes) | zeroes(w^slants)
+		if m == 0 {
+			i += 8
+			continue
+		}
+		i += bits.TrailingZeros64(m) >> 3
+		if s[i] == '"' {
+			return i + 1, nil
+		}
+		i += 2
+	}
+	for i < len(s) {
+		switch s[i] {
+		case '"':
+			return i + 1, nil
+		case '\\':
+			i++
+		}
+		i++
+	}
+	return len(s), syntaxErrorf(start, "string that is never closed")
+}
+
+// Skip gives the offset after the value that starts at i. It follows strings and brackets only: what is inside is
+// not validated (Compact does that).
+func Skip(s []byte, i int) (int, error) {
+	if i >= len(s) {
+		return i, syntaxErrorf(i, "unexpected end, want a value")
+	}
+	switch s[i] {
+	case '"':
+		return SkipString(s, i)
+	case '{', '[':
+		return skipContainer(s, i)
+	}
+	start := i
+	for i < len(s) && scalarByte[s[i]] {
+		i++
+	}
+	if i == start {
+		return i, syntaxErrorf(i, "unexpected %s, want a value", char(s[i:]))
+	}
+	return i, nil
+}
+
+// scalarByte holds the bytes that do not end a number or a literal.
+var scalarByte = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c > ' ' && bytes.IndexByte([]byte(`,:"{}[]`), byte(c)) < 0
+	}
+	return t
+}()
+
+// skipContainer gives the offset after the object or array that opens at i.
+//
+// It reads blocks of 64 bytes: one bit a byte for quotes, opening and closing brackets; a running exclusive or over the
+// quotes tells which bytes are inside strings, and only when a block has enough closing brackets to end the container are they
+// looked at one by one. Blocks with a backslash are read byte by byte.
+func skipContainer(s []byte, i int) (int, error) {
+	start := i
+	i++
+	depth := 1
+	inString := uint64(0) // all ones while the block starts inside a string
+	for i+64 <= len(s) {
+		b := (*[64]byte)(s[i:])
+		var quote, open, shut, slant uint64
+		for k := 0; k < 64; k += 8 {
+			w := binary.LittleEndian.Uint64(b[k : k+8 : 64])
+			slant |= zeroes(w ^ slants)
+			quote |= gather(equal(w^quotes)) << k
+			folded := w | spaces // folds [ to { and ] to }
+			open |= gather(equal(folded^(ones*'{'))) << k
+			shut |= gather(equal(folded^(ones*'}'))) << k
+		}
+		if slant != 0 {
+			end, done, in := skipBytes(s, i, i+64, &depth, inString != 0)
+			if done {
+				return end, nil
+			}
+			i, inString = end, 0
+			if in {
+				inString = ^uint64(0)
+			}
+			continue
+		}
+		inside := prefixXor(quote) ^ inString
+		inString = uint64(int64(inside) >> 63)
+		open &^= inside
+		shut &^= inside
+		n := bits.OnesCount64(shut)
+		if n < depth {
+			depth += bits.OnesCount64(open) - n
+			i += 64
+			continue
+		}
+		for closed := 1; shut != 0; closed++ {
+			at := bits.TrailingZeros64(shut)
+			shut &= shut - 1
+			if depth+bits.OnesCount64(open&(1<<at-1))-closed == 0 {
+				return i + at + 1, nil
+			}
+		}
+		depth += bits.OnesCount64(open) - n
+		i += 64
+	}
+	end, done, in := skipBytes(s, i, len(s), &depth, inString != 0)
+	switch {
+	case done:
+		return end, nil
+	case in:
+		return len(s), syntaxErrorf(len(s), "unexpected end inside a string of the value that starts at offset %d", start)
+	}
+	return len(s), syntaxErrorf(len(s), "unexpected end, the value that starts at offset %d is not closed", start)
+}
+
+// skipBytes follows s[i:end] byte by byte. It says where it stopped (one beyond end when an escape straddles it), whether
+// depth came down to zero there, and whether it stopped inside a string.
+func skipBytes(s []byte, i, end int, depth *int, inString bool) (int, bool, bool) {
+	d := *depth
+	for i < end {
+		c := s[i]
+		i++
+		if inString {
+			switch c {
+			case '"':
+				inString = false
+			case '\\':
+				i++
+			}
+			continue
+		}
+		switch c {
+		case '"':
+			inString = true
+		case '{', '[':
+			d++
+		case '}', ']':
+			d--
+			if d == 0 {
+				return i, true, false
+			}
+		}
+	}
+	*depth = d
+	return i, false, inString
+}
+
+// equal marks exactly the zero bytes of x by their high bits.
+func equal(x uint64) uint64 { return ^((x&^highs + ^uint64(highs)) | x | ^uint64(highs)) }
+
+// gather packs the high bits of eight bytes into the low eight bits.
+func gather(x uint64) uint64 { return (x >> 7) * 0x0102040810204080 >> 56 }
+
+// prefixXor gives, for every bit, the exclusive or of that bit and all lower ones.
+func prefixXor(x uint64) uint64 {
+	x ^= x << 1
+	x ^= x << 2
+	x ^= x << 4
+	x ^= x << 8
+	x ^= x << 16
+	x ^= x << 32
+	return x
+}
+
+// char names the character at the start of s for an error message.
+func char(s []byte) string {
+	if len(s) == 0 {
+		return "end of text"
+	}
+	for _, r := range string(s[:min(len(s), 4)]) {
+		if r != '\uFFFD' {
+			return fmt.Sprintf("%q", r)
+		}
+		break
+	}
+	return fmt.Sprintf("byte 0x%02x", s[0])
+}

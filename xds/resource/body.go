@@ -1,0 +1,62 @@
+package resource
+
+import (
+	"crypto/sha256"
+	"sync"
+	"sync/atomic"
+
+	"github.com/meshlark/meshlark/xds/rawjson"
+)
+
+// A Body is the configuration itself: compact JSON, as sent but for white space and private material. The methods of a nil Body
+// give zero values.
+type Body struct {
+	raw       []byte
+	typeURL   string
+	canonical atomic.Pointer[[sha256.Size]byte]
+	decoded   decodedCache
+}
+
+// Raw gives the text. It must not be changed.
+func (b *Body) Raw() rawjson.Value {
+	if b == nil {
+		return nil
+	}
+	return b.raw
+}
+
+// TypeURL is the body's @type, such as "type.googleapis.com/envoy.config.cluster.v3.Cluster"; empty when it has none.
+func (b *Body) TypeURL() string {
+	if b == nil {
+		return ""
+	}
+	return b.typeURL
+}
+
+// Canonical is a hash of the body's canonical form (rawjson.Canonical): two bodies mean the same JSON when theirs are equal.
+func (b *Body) Canonical() [sha256.Size]byte {
+	if b == nil {
+		return [sha256.Size]byte{}
+	}
+	if sum := b.canonical.Load(); sum != nil {
+		return *sum
+	}
+	buf := canonicalBuffers.Get().(*[]byte)
+	*buf = rawjson.Canonical((*buf)[:0], b.raw)
+	sum := sha256.Sum256(*buf)
+	if cap(*buf) <= mostBuffer {
+		canonicalBuffers.Put(buf)
+	}
+	b.canonical.Store(&sum)
+	return sum
+}
+
+var canonicalBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// Decoded gives the body as Go values for jq, see rawjson.Decode. They are shared and must not be changed.
+func (b *Body) Decoded() (any, error) {
+	if b == nil {
+		return nil, nil
+	}
+	return b.decoded.get(b.raw)
+}
