@@ -21,6 +21,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/meshlark/meshlark/mesh"
 	"github.com/meshlark/meshlark/xds/dump"
 	"github.com/meshlark/meshlark/xds/naming"
@@ -321,12 +323,30 @@ func readFile(path string) ([]byte, error) {
 	if info.Size() > maxBytes {
 		return nil, fmt.Errorf("the file has %d bytes, more than the limit of %d", info.Size(), int64(maxBytes))
 	}
-	text := make([]byte, 0, info.Size()+512)
-	buf := bytes.NewBuffer(text)
-	if _, err := buf.ReadFrom(f); err != nil {
+	text, err := readWhole(f, info.Size())
+	if err != nil {
 		return nil, err
 	}
-	return unpack(buf.Bytes())
+	return unpack(text)
+}
+
+// readWhole reads a file of a known size in parts at a time: most of the time goes to fresh memory, which every processor can get its own of.
+func readWhole(f *os.File, size int64) ([]byte, error) {
+	const part = 4 << 20
+	text := make([]byte, size)
+	wantHugePages(text)
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for at := int64(0); at < size; at += part {
+		group.Go(func() error {
+			_, err := f.ReadAt(text[at:min(at+part, size)], at)
+			if errors.Is(err, io.EOF) {
+				return errors.New("the file became shorter while it was read")
+			}
+			return err
+		})
+	}
+	return text, group.Wait()
 }
 
 func readAll(r io.Reader) ([]byte, error) {
