@@ -51,7 +51,7 @@ func TestInterrupt(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			spin := "y = 1\nwhile True: y += 1\n"
-			s := New(Options{Predeclared: testLanguage(), Files: memory{"/work/spin.star": spin}, WorkDir: "/work", Library: shelf{"spin.star": spin}})
+			s := New(Options{Predeclared: testLanguage(), Files: memory{"/desk/spin.star": spin}, WorkDir: "/desk", Library: shelf{"spin.star": spin}})
 			if _, err := s.Eval(context.Background(), "", "x = 1\ndef f(): return x"); err != nil {
 				t.Fatal(err)
 			}
@@ -147,9 +147,9 @@ func TestPanic(t *testing.T) {
 }
 
 func TestCause(t *testing.T) {
-	files := memory{"/work/lib.star": "def ask(): unreachable()\n", "/work/main.star": "load('lib.star', 'ask')\nask()\n", "/work/outer.star": "run('./main.star')\n"}
+	files := memory{"/desk/lib.star": "def ask(): unreachable()\n", "/desk/main.star": "load('lib.star', 'ask')\nask()\n", "/desk/outer.star": "run('./main.star')\n"}
 	for _, file := range []string{"main.star", "outer.star"} {
-		s := New(Options{Predeclared: testLanguage(), Files: files, WorkDir: "/work"})
+		s := New(Options{Predeclared: testLanguage(), Files: files, WorkDir: "/desk"})
 		o := s.RunFile(context.Background(), file, nil)
 		var u *mesh.UnreachableError
 		if !errors.As(o.Err, &u) {
@@ -161,9 +161,9 @@ func TestCause(t *testing.T) {
 // The budget of steps covers what is loaded and run, together.
 func TestSteps(t *testing.T) {
 	busy := "def work():\n  for i in range(1000): pass\nwork()\nx = 1\n"
-	files := memory{"/work/a.star": busy, "/work/b.star": busy, "/work/main.star": "load('a.star', a='x')\nload('b.star', b='x')\nrun('busy')\n"}
+	files := memory{"/desk/a.star": busy, "/desk/b.star": busy, "/desk/main.star": "load('a.star', a='x')\nload('b.star', b='x')\nrun('busy')\n"}
 	run := func(max uint64) error {
-		s := New(Options{Predeclared: testLanguage(), Files: files, WorkDir: "/work", Library: shelf{"busy.star": busy}, MaxSteps: max})
+		s := New(Options{Predeclared: testLanguage(), Files: files, WorkDir: "/desk", Library: shelf{"busy.star": busy}, MaxSteps: max})
 		return s.RunFile(context.Background(), "main.star", nil).Err
 	}
 	if err := run(0); err != nil {

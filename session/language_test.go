@@ -16,8 +16,8 @@ func TestLanguage(t *testing.T) {
 	var slept time.Duration
 	s := New(Options{
 		Predeclared: builtins.Predeclared(),
-		Files:       memory{"/work/data.txt": "text", "/work/main.star": languageScript},
-		WorkDir:     "/work",
+		Files:       memory{"/desk/data.txt": "text", "/desk/main.star": languageScript},
+		WorkDir:     "/desk",
 		Library:     shelf{"inner.star": "n = arg('n', type='int', positional=True)\ncheck('positive', n > 0, subject='n')\n"},
 		Now:         func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
 		Sleep:       func(_ context.Context, d time.Duration) error { slept += d; return nil },

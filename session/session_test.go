@@ -224,12 +224,12 @@ func TestPrompt(t *testing.T) {
 				Stdout:      &out,
 				Notes:       &out,
 				Files: memory{
-					"/work/lib.star":   "def double(x): return 2 * x\nname = 'lib'\n",
-					"/work/bad.star":   "x = 1\nx = = 2\n",
-					"/work/sub/a.star": "load('./b.star', 'b')\na = b + 1\n",
-					"/work/sub/b.star": "b = 1\n",
+					"/desk/lib.star":   "def double(x): return 2 * x\nname = 'lib'\n",
+					"/desk/bad.star":   "x = 1\nx = = 2\n",
+					"/desk/sub/a.star": "load('./b.star', 'b')\na = b + 1\n",
+					"/desk/sub/b.star": "b = 1\n",
 				},
-				WorkDir:  "/work",
+				WorkDir:  "/desk",
 				Library:  shelf{"tools.star": "def half(x): return x // 2\n", "stale.star": "grace = arg('grace', default='30s', type='duration')\ncheck('stale', grace.seconds > 10, subject='p', message='%s' % grace)\n"},
 				MaxSteps: 100000,
 			})
@@ -271,7 +271,7 @@ func TestRun(t *testing.T) {
 				if file, shipped := strings.CutPrefix(name, "lib/"); shipped {
 					lib[file] = text
 				} else {
-					disk[path.Join("/work", name)] = text
+					disk[path.Join("/desk", name)] = text
 				}
 			}
 			var got bytes.Buffer
@@ -286,7 +286,7 @@ func TestRun(t *testing.T) {
 					Stdout:      &out,
 					Notes:       &out,
 					Files:       disk,
-					WorkDir:     "/work",
+					WorkDir:     "/desk",
 					OutDir:      "/out",
 					Library:     lib,
 					MaxSteps:    100000,
