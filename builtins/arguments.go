@@ -13,6 +13,7 @@ import (
 	"github.com/meshlark/meshlark/xds/pattern"
 	startime "go.starlark.net/lib/time"
 	"go.starlark.net/starlark"
+	"go.starlark.net/syntax"
 )
 
 // A signature is a parameter list, ready to unpack calls.
@@ -54,7 +55,7 @@ func newSignature(params []Param) *signature {
 			if p.Default == "" || p.variadic() {
 				continue
 			}
-			v, err := starlark.Eval(&starlark.Thread{}, "default", p.Default, nil)
+			v, err := starlark.EvalOptions(&syntax.FileOptions{}, &starlark.Thread{}, "default", p.Default, nil)
 			if err != nil {
 				return nil, fmt.Errorf("default of %s: %w", p.Name, err)
 			}

@@ -12,10 +12,6 @@ import (
 	"go.starlark.net/starlark"
 )
 
-func clusterTypes() []string {
-	return []string{"STATIC", "STRICT_DNS", "LOGICAL_DNS", "EDS", "ORIGINAL_DST"}
-}
-
 func directions() []string { return []string{"inbound", "inbound-vip", "outbound"} }
 
 // summary gives the columns of a cluster's table.

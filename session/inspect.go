@@ -194,7 +194,6 @@ var argParams = []string{"name", "default", "type", "doc", "enum", "positional"}
 
 // argSpec reads the parameters of a call of arg. An error comes with its position.
 func argSpec(call *syntax.CallExpr) (spec builtins.ArgSpec, at syntax.Position, err error) {
-	at = syntax.Start(call)
 	given := map[string]bool{}
 	for i, x := range call.Args {
 		at = syntax.Start(x)

@@ -96,7 +96,7 @@ func tlsVersions() *tlsv3.TlsParameters {
 // trusted is a validation context whose roots come from the agent.
 func trusted(name *matcherv3.StringMatcher) *tlsv3.CommonTlsContext_CombinedValidationContext {
 	return &tlsv3.CommonTlsContext_CombinedValidationContext{CombinedValidationContext: &tlsv3.CommonTlsContext_CombinedCertificateValidationContext{
-		// The newer field for typed names does not know the form that Istio uses.
+		//lint:ignore SA1019 Istio sends this field: the newer one tells the types of names apart, and Istio does not.
 		DefaultValidationContext:         &tlsv3.CertificateValidationContext{MatchSubjectAltNames: []*matcherv3.StringMatcher{name}},
 		ValidationContextSdsSecretConfig: fromAgent("ROOTCA"),
 	}}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"unicode/utf8"
 )
 
 // A SyntaxError says where text stops being JSON and why.
@@ -237,11 +238,8 @@ func char(s []byte) string {
 	if len(s) == 0 {
 		return "end of text"
 	}
-	for _, r := range string(s[:min(len(s), 4)]) {
-		if r != '\uFFFD' {
-			return fmt.Sprintf("%q", r)
-		}
-		break
+	if r, _ := utf8.DecodeRune(s); r != utf8.RuneError {
+		return fmt.Sprintf("%q", r)
 	}
 	return fmt.Sprintf("byte 0x%02x", s[0])
 }

@@ -26,8 +26,6 @@ import (
 
 // spy passes requests on to a real Envoy and keeps their request lines and the sizes of their answers.
 type spy struct {
-	target string
-
 	mu    sync.Mutex
 	asked []string
 	moved int64

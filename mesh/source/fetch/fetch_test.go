@@ -59,7 +59,7 @@ func TestFaults(t *testing.T) {
 			w.WriteHeader(503)
 			fmt.Fprint(w, "\n  no healthy upstream\x1b[31m\nmore")
 		}, "HTTP status 503 Service Unavailable: no healthy upstream [31m"},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", 302) }, "HTTP status 302"},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }, "HTTP status 302"},
 		{"too long", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, strings.Repeat("x", 2000))
 			w.(http.Flusher).Flush()
