@@ -227,7 +227,7 @@ func (b *builder) proxies() {
 		{Column: Column{Name: "CLUSTER", Priority: 5, Elide: ElideMiddle}, Cell: func(v starlark.Value) string { return v.(*Proxy).p.ClusterID }},
 	}
 	for _, st := range syncTypes[:5] {
-		t.columns = append(t.columns, column{Column: Column{Name: st.short, Priority: 1}, Cell: func(v starlark.Value) string { return syncCell(v.(*Proxy), st.short) }})
+		t.columns = append(t.columns, column{Column: Column{Name: st.short, Priority: syncPriority(st.short), Elide: ElideAside}, Cell: func(v starlark.Value) string { return syncCell(v.(*Proxy), st.short) }})
 	}
 	t.columns = append(t.columns,
 		column{Column: Column{Name: "ISTIOD", Priority: 4, Elide: ElideMiddle}, Cell: func(v starlark.Value) string { return v.(*Proxy).p.Istiod }},
@@ -438,4 +438,12 @@ func kindStage(kind resource.Kind) string {
 	default:
 		return string(kind) + "s"
 	}
+}
+
+// syncPriority is how early a type's column gives way: what many proxies do not watch goes first.
+func syncPriority(short string) int {
+	if short == "ECDS" {
+		return 2
+	}
+	return 1
 }

@@ -50,6 +50,7 @@ const (
 	ElideNever Elide = iota
 	ElideMiddle
 	ElideEnd
+	ElideAside // what stands in parentheses at the end, all of it and in all rows: the age in "SYNCED (7m)"
 )
 
 // A column is a Column as the object families declare it: how its cell follows from an

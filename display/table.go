@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/meshlark/meshlark/builtins"
 )
@@ -11,6 +12,7 @@ import (
 const (
 	gap      = 2  // spaces between two columns
 	shortest = 12 // a cell is not cut below this while a column of lower importance is left
+	telling  = 3  // nor one of the most important columns, which tell the rows apart, below this part of the width
 )
 
 // WriteTable prints a table, header first, fitted to the style's width. It
@@ -29,7 +31,17 @@ func WriteTable(w io.Writer, t builtins.Table, s Style) (hidden []string, err er
 			natural[i] = max(natural[i], Width(rows[r][i]))
 		}
 	}
-	shown, widths := fit(t.Columns, natural, s.Width)
+	short := slices.Clone(natural)
+	for i, c := range t.Columns {
+		if c.Elide != builtins.ElideAside {
+			continue
+		}
+		short[i] = Width(c.Name)
+		for _, row := range rows {
+			short[i] = max(short[i], Width(withoutAside(row[i])))
+		}
+	}
+	shown, widths := fit(t.Columns, natural, short, s.Width)
 	for i, c := range t.Columns {
 		if !slices.Contains(shown, i) {
 			hidden = append(hidden, c.Name)
@@ -67,18 +79,23 @@ func WriteTable(w io.Writer, t builtins.Table, s Style) (hidden []string, err er
 
 // fit chooses the columns to show and their widths. Columns are left out, the
 // least important and rightmost first, until the rest can be shown with no cell
-// cut below the shortest useful length; then the widest ones are cut.
-func fit(columns []builtins.Column, natural []int, width int) (shown, widths []int) {
+// cut below the shortest useful length; then the widest ones are cut. Asides go
+// before any column of some importance does: short has the widths without them.
+func fit(columns []builtins.Column, natural, short []int, width int) (shown, widths []int) {
+	const some = 2 // the priority from which on a column matters more than asides
 	for i := range natural {
 		shown = append(shown, i)
 	}
-	widths = slices.Clone(natural)
+	natural, widths = slices.Clone(natural), natural
 	if width <= 0 {
 		return shown, widths
 	}
 	least := func(i int) int {
-		if columns[i].Elide == builtins.ElideNever {
+		if columns[i].Elide == builtins.ElideNever || columns[i].Elide == builtins.ElideAside {
 			return natural[i]
+		}
+		if columns[i].Priority == 0 {
+			return min(natural[i], max(shortest, width/telling))
 		}
 		return min(natural[i], shortest)
 	}
@@ -96,16 +113,28 @@ func fit(columns []builtins.Column, natural []int, width int) (shown, widths []i
 				drop = n
 			}
 		}
+		if (drop < 0 || columns[shown[drop]].Priority <= some) && !slices.Equal(natural, short) {
+			copy(natural, short)
+			continue
+		}
 		if drop < 0 {
 			break
 		}
 		shown = slices.Delete(shown, drop, drop+1)
 	}
+	widths = slices.Clone(natural)
 	for over := total(func(i int) int { return widths[i] }) - width; over > 0; over-- {
 		widest := -1
 		for _, i := range shown {
-			if columns[i].Elide != builtins.ElideNever && (widest < 0 || widths[i] > widths[widest]) {
+			if canCut(columns[i]) && widths[i] > least(i) && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
+			}
+		}
+		if widest < 0 { // not even the shortest lengths fit: the terminal is very narrow
+			for _, i := range shown {
+				if canCut(columns[i]) && (widest < 0 || widths[i] > widths[widest]) {
+					widest = i
+				}
 			}
 		}
 		if widest < 0 || widths[widest] <= 1 {
@@ -114,6 +143,18 @@ func fit(columns []builtins.Column, natural []int, width int) (shown, widths []i
 		widths[widest]--
 	}
 	return shown, widths
+}
+
+func canCut(c builtins.Column) bool {
+	return c.Elide == builtins.ElideMiddle || c.Elide == builtins.ElideEnd
+}
+
+// withoutAside is a cell without what stands in parentheses at its end.
+func withoutAside(cell string) string {
+	if i := strings.LastIndex(cell, " ("); i >= 0 && strings.HasSuffix(cell, ")") {
+		return cell[:i]
+	}
+	return cell
 }
 
 // writeSpaces writes n spaces.
@@ -128,10 +169,11 @@ func writeSpaces(w *bufio.Writer, n int) {
 // toneOf colours the words that say how something is doing, written as
 // istiod, Envoy and checks write them. Other cells are plain.
 func toneOf(cell string) Tone {
-	switch cell {
+	state, _, _ := strings.Cut(cell, " (") // an age or a share may follow
+	switch state {
 	case "SYNCED", "HEALTHY", "ok":
 		return Good
-	case "STALE", "NOT_SENT", "DEGRADED", "TIMEOUT", "warming", "draining", "warning":
+	case "STALE", "NOT_SENT", "NOT SENT", "DEGRADED", "TIMEOUT", "warming", "draining", "warning":
 		return Warn
 	case "ERROR", "UNHEALTHY", "FAILED", "failed":
 		return Bad

@@ -79,6 +79,9 @@ func shorten(text string, width int, how builtins.Elide) string {
 	if full <= width || how == builtins.ElideNever {
 		return text
 	}
+	if how == builtins.ElideAside {
+		return withoutAside(text)
+	}
 	if width <= 0 {
 		return ""
 	}
