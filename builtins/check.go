@@ -25,21 +25,8 @@ func NewChecks(checks []Check) *Collection {
 	return out
 }
 
-func (k *checkValue) outcome() string {
-	switch {
-	case k.c.Skipped:
-		return "skipped"
-	case k.c.OK:
-		return "ok"
-	case k.c.Failed():
-		return "failed"
-	default:
-		return k.c.Severity
-	}
-}
-
 func (k *checkValue) String() string {
-	return "<" + clip(strings.Join(strings.Fields("check "+k.c.ID+" "+k.c.Subject+" "+k.outcome()), " "), 160) + ">"
+	return "<" + clip(strings.Join(strings.Fields("check "+k.c.ID+" "+k.c.Subject+" "+k.c.Outcome()), " "), 160) + ">"
 }
 func (k *checkValue) Type() string         { return "Check" }
 func (k *checkValue) Freeze()              {}
@@ -65,7 +52,7 @@ func (b *builder) checks() {
 			func(k *checkValue) (starlark.Value, error) { return text(get(k.c)), nil })
 	}
 	str("id", "What was checked, as the runbook names it; \"\" for a skip.", func(c Check) string { return c.ID })
-	t.columns = append(t.columns, column{Column: Column{Name: "OUTCOME"}, Cell: func(v starlark.Value) string { return v.(*checkValue).outcome() }})
+	t.columns = append(t.columns, column{Column: Column{Name: "OUTCOME"}, Cell: func(v starlark.Value) string { return v.(*checkValue).c.Outcome() }})
 	str("subject", "What it was checked on.", func(c Check) string { return c.Subject })
 	str("severity", "How bad it is when it is not ok.", func(c Check) string { return c.Severity }).enum(Severities()...)
 	str("message", "What was found, or why it was skipped.", func(c Check) string { return c.Message })

@@ -91,6 +91,20 @@ func (c Check) Failed() bool {
 	return !c.OK && !c.Skipped && (c.Severity == SeverityError || c.Severity == "")
 }
 
+// Outcome says in one word how the check ended: ok, failed, skipped, or the severity of one that is not ok and does not fail its run.
+func (c Check) Outcome() string {
+	switch {
+	case c.Skipped:
+		return "skipped"
+	case c.OK:
+		return "ok"
+	case c.Failed():
+		return "failed"
+	default:
+		return c.Severity
+	}
+}
+
 // An ArgSpec declares one argument of a runbook: what arg(...) was called with.
 type ArgSpec struct {
 	Name       string

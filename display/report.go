@@ -44,6 +44,9 @@ func (r Report) Write(w io.Writer, f Format, s Style) (notes []string, err error
 	if len(t.Rows) == 0 {
 		return nil, nil
 	}
+	if f == Table && s.Width > 0 && tableWidth(t) > s.Width {
+		return nil, writeChecklist(w, r.Checks(), s)
+	}
 	hidden, err := WriteTable(w, t, s)
 	if len(hidden) > 0 {
 		notes = append(notes, hiddenNote(hidden))

@@ -145,6 +145,22 @@ func fit(columns []builtins.Column, natural, short []int, width int) (shown, wid
 	return shown, widths
 }
 
+// tableWidth is how wide a table is with nothing cut or left out.
+func tableWidth(t builtins.Table) int {
+	sum := 0
+	for i, c := range t.Columns {
+		widest := Width(c.Name)
+		for _, row := range t.Rows {
+			widest = max(widest, Width(Clean(row[i])))
+		}
+		if i > 0 {
+			sum += gap
+		}
+		sum += widest
+	}
+	return sum
+}
+
 func canCut(c builtins.Column) bool {
 	return c.Elide == builtins.ElideMiddle || c.Elide == builtins.ElideEnd
 }
