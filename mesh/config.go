@@ -76,7 +76,8 @@ func (c Config) Resources(ctx context.Context, kind resource.Kind, name pattern.
 	return named, nil
 }
 
-// Has tells whether the configuration has a section for a kind at all, which tells "none" from "not recorded".
+// Has tells whether the configuration tells of a kind at all, which tells "none" from "not recorded". A source that was asked for the kind
+// itself has told, whatever it answered; a whole dump has where it has the kind's section.
 func (c Config) Has(ctx context.Context, kind resource.Kind) (bool, error) {
 	r, err := c.reader()
 	if err != nil {
@@ -86,7 +87,7 @@ func (c Config) Has(ctx context.Context, kind resource.Kind) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return a.Dump.Has(kind), nil
+	return a.Covers != CoversAll || a.Dump.Has(kind), nil
 }
 
 // part finds what was read already that answers the request, or reads it.

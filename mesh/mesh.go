@@ -102,6 +102,9 @@ func (m *Mesh) Sources() []string {
 	return specs
 }
 
+// Live tells whether any source shows the mesh as it is now rather than a recording.
+func (m *Mesh) Live() bool { return slices.ContainsFunc(m.sources, Source.Live) }
+
 // Store holds the bodies of all resources read.
 func (m *Mesh) Store() *resource.Store { return m.store }
 
@@ -124,12 +127,10 @@ func (m *Mesh) Now(ctx context.Context) time.Time {
 	if !m.options.Now.IsZero() {
 		return m.options.Now
 	}
-	var newest time.Time
-	for _, s := range m.sources {
-		if s.Live() {
-			return m.options.Clock()
-		}
+	if m.Live() {
+		return m.options.Clock()
 	}
+	var newest time.Time
 	if sv, err := m.surveyed(ctx); err == nil && sv != nil {
 		newest = sv.captured
 	}
@@ -191,6 +192,7 @@ func (m *Mesh) takeSurvey(ctx context.Context) (*survey, error) {
 			continue
 		}
 		sv.failures = append(sv.failures, a.survey.Failures...)
+		recordFetches(ctx, a.survey.Fetched)
 		if a.survey.Captured.After(sv.captured) {
 			sv.captured = a.survey.Captured
 		}

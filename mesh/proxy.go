@@ -158,7 +158,9 @@ func (p *Proxy) join(o *Proxy) {
 	if p.desired == nil {
 		p.desired = o.desired
 	}
-	p.Source += ", " + o.Source
+	if p.Source != o.Source { // a source may know a proxy twice, once by each side
+		p.Source += ", " + o.Source
+	}
 }
 
 // An Istiod is one control plane instance.

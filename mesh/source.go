@@ -31,6 +31,7 @@ type Survey struct {
 	Istiods  []IstiodRecord
 	Captured time.Time // of a recording: when it was taken, or the newest moment it speaks of
 	Failures []Failure // parts of the source that could not be read
+	Fetched  Fetched   // what was moved over the network for it
 }
 
 // A Record is what a source knows of one proxy.

@@ -190,7 +190,7 @@ var hasScheme = regexp.MustCompile(`^[a-z][a-z0-9+.-]+:`)
 
 // allowSource applies the sandbox to a source spec.
 func (e *evaluation) allowSource(spec string) error {
-	if e.s.o.AnySource || spec == "demo" || slices.Contains(e.s.o.AllowedSources, spec) {
+	if e.s.o.AnySource || slices.Contains(e.s.o.AllowedSources, spec) {
 		return nil
 	}
 	if spec == "" {

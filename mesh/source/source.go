@@ -14,7 +14,7 @@ import (
 	"github.com/meshlark/meshlark/mesh/source/istiod"
 )
 
-// A SpecError says that a spec names no kind of source.
+// A SpecError says that a spec names no kind of source. It does not list those there are: whoever names specs may know more than [Forms].
 type SpecError struct{ Spec, Reason string }
 
 func (e *SpecError) Error() string { return fmt.Sprintf("source %q: %s", e.Spec, e.Reason) }
@@ -49,7 +49,7 @@ func (o Opener) Open(spec string) (mesh.Source, error) {
 	}
 	if !Network(spec) {
 		if name, _, ok := strings.Cut(spec, ":"); ok && !strings.ContainsAny(name, `/\.`) && len(name) > 1 {
-			return nil, &SpecError{spec, fmt.Sprintf("there is no source of the kind %q; a file whose name has a colon is written ./%s; %s", name, spec, known())}
+			return nil, &SpecError{spec, fmt.Sprintf("there is no source of the kind %q; a file whose name has a colon is written ./%s", name, spec)}
 		}
 		return dumpfile.New(spec, o.Stdin), nil
 	}
@@ -60,7 +60,7 @@ func (o Opener) Open(spec string) (mesh.Source, error) {
 		return nil, &SpecError{spec, "it is no URL: " + strings.TrimPrefix(err.Error(), "parse ")}
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
-		return nil, &SpecError{spec, fmt.Sprintf("there is no source with the scheme %q; %s", scheme, known())}
+		return nil, &SpecError{spec, fmt.Sprintf("there is no source with the scheme %q", scheme)}
 	}
 	if u.Host == "" || u.Hostname() == "" {
 		return nil, &SpecError{spec, "it names no host"}
@@ -77,12 +77,4 @@ func (o Opener) Open(spec string) (mesh.Source, error) {
 		return istiod.New(shown, base, o.Fetch), nil
 	}
 	return envoy.New(shown, base, o.Fetch), nil
-}
-
-func known() string {
-	specs := make([]string, 0, len(Forms()))
-	for _, f := range Forms() {
-		specs = append(specs, f.Spec)
-	}
-	return "sources are " + strings.Join(specs, ", ")
 }

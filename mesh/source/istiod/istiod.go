@@ -109,7 +109,7 @@ func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
 	if err != nil {
 		return nil, &mesh.UnreachableError{Source: s.spec, Err: err}
 	}
-	sv := &mesh.Survey{}
+	sv := &mesh.Survey{Fetched: mesh.Fetched{Requests: 3, Bytes: int64(len(syncs) + len(adsz) + len(version))}}
 	connections := map[string]syncz.Connection{}
 	if adErr == nil {
 		all, err := syncz.ReadConnections(adsz)
