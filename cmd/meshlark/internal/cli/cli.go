@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,21 +20,26 @@ import (
 	"github.com/meshlark/meshlark/builtins"
 	"github.com/meshlark/meshlark/display"
 	"github.com/meshlark/meshlark/mesh"
-	"github.com/meshlark/meshlark/mesh/source"
-	"github.com/meshlark/meshlark/mesh/source/fetch"
+	"github.com/meshlark/meshlark/repl"
+	"github.com/meshlark/meshlark/repl/editor"
+	"github.com/meshlark/meshlark/scripts"
 	"github.com/meshlark/meshlark/session"
 	"github.com/meshlark/meshlark/xds/resource"
 )
 
 // Run is the program: it does what args say and gives the exit status. Results
 // go to stdout, everything else to stderr. env is the environment as
-// os.Environ gives it. When ctx ends, Run ends soon, with the status of an
-// interrupt.
+// os.Environ gives it. When ctx ends, or at Ctrl-C, Run ends soon, with the
+// status of an interrupt. A shell that it opens takes Ctrl-C as a shell does.
 func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, env []string) int {
-	a := newApp(ctx, stdin, stdout, stderr, newEnvironment(env))
+	return newApp(stdin, stdout, stderr, newEnvironment(env)).run(ctx, args)
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
+	defer a.demo.close()
 	root := a.rootCommand()
 	root.SetArgs(args)
-	root.SetIn(stdin)
+	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	// A command keeps its own outcome; what cobra reports is a command line it
@@ -45,6 +52,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 
 // app is one run of the program.
 type app struct {
+	env            environment
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	outStyle       display.Style
@@ -52,31 +60,54 @@ type app struct {
 	progress       *display.Progress // nil where nobody looks
 	transport      *transport
 	store          *resource.Store // shared by all meshes of the run
-	interrupted    func() bool     // whether the context of the run has ended
+	demo           embedded
 	options        options
 
-	err        error // why the command ended; nil when it came to its end
-	failed     bool  // a check failed
-	incomplete bool  // something was left out of an answer
+	// openEditor opens the line editor on the terminal; nil when nobody types.
+	openEditor func(editor.Config) (editor.LineEditor, error)
+	prompts    bool        // the run is a shell
+	shell      *repl.Shell // once it is made
+	scripts    *scripts.Library
+
+	err         error // why the command ended; nil when it came to its end
+	interrupted bool  // the run was told to end before it did
+	failed      bool  // a check failed
+	incomplete  bool  // something was left out of an answer
 }
 
-func newApp(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, env environment) *app {
+func newApp(stdin io.Reader, stdout, stderr io.Writer, env environment) *app {
 	a := &app{
-		stdin:       stdin,
-		stdout:      stdout,
-		stderr:      stderr,
-		outStyle:    env.style(stdout),
-		errStyle:    env.style(stderr),
-		store:       resource.NewStore(),
-		interrupted: func() bool { return ctx.Err() != nil },
-		options:     defaultOptions(),
+		env:      env,
+		stdin:    stdin,
+		stdout:   stdout,
+		stderr:   stderr,
+		outStyle: env.style(stdout),
+		errStyle: env.style(stderr),
+		store:    resource.NewStore(),
+		options:  defaultOptions(),
 	}
+	a.demo.now = func() time.Time {
+		if now := a.options.now.Time; !now.IsZero() {
+			return now
+		}
+		return time.Now()
+	}
+	a.openEditor = env.editor(stdin, stdout, stderr)
 	if env.isTerminal(stderr) {
 		a.progress = display.NewProgress(stderr, a.errStyle, display.Patience)
 		a.stdout, a.stderr = below{stdout, a.progress}, below{stderr, a.progress}
 	}
-	a.transport = newTransport(a.progress)
+	a.transport = newTransport(a)
 	return a
+}
+
+// say tells what is under way, where somebody looks.
+func (a *app) say(what string) {
+	if a.shell != nil {
+		a.shell.Progress(what)
+	} else {
+		a.progress.Update(what)
+	}
 }
 
 // below writes to a terminal on which there may be a status line.
@@ -106,19 +137,39 @@ func (c cleaned) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// command makes cobra's form of a command's function: the outcome is kept in
-// the app, so that cobra's own errors can be told from it.
+// command makes cobra's form of a command's function, which Ctrl-C ends.
 func (a *app) command(fn func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return a.conversation(func(ctx context.Context, args []string) error {
+		return a.interruptible(ctx, func(ctx context.Context) error { return fn(ctx, args) })
+	})
+}
+
+// conversation makes cobra's form of a function that sees to Ctrl-C itself. The
+// outcome is kept in the app, so that cobra's own errors can be told from it.
+func (a *app) conversation(fn func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		ctx := cmd.Context()
+		defer func() { a.interrupted = a.interrupted || ctx.Err() != nil }()
 		if d := a.options.timeout; d > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeoutCause(ctx, d, fmt.Errorf("not done within %s (--timeout)", d))
+			limited, cancel := context.WithTimeoutCause(ctx, d, fmt.Errorf("not done within %s (--timeout)", d))
 			defer cancel()
+			a.err = fn(limited, args)
+		} else {
+			a.err = fn(ctx, args)
 		}
-		a.err = fn(ctx, args)
 		return nil
 	}
+}
+
+// interruptible calls a function with a context that the first Ctrl-C ends. A
+// second one ends the process.
+func (a *app) interruptible(ctx context.Context, fn func(context.Context) error) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	err := fn(ctx)
+	a.interrupted = errors.Is(ctx.Err(), context.Canceled)
+	return err
 }
 
 // finish reports how the run ended and gives the exit status.
@@ -143,8 +194,12 @@ func (a *app) report(err error) {
 	}
 	text := err.Error()
 	var script *session.Error
+	var unreachable *mesh.UnreachableError
 	if errors.As(err, &script) {
 		text = script.Detail()
+		if errors.As(err, &unreachable) && !a.options.debug { // where it was asked for says nothing about it
+			text = script.Msg
+		}
 		if a.options.debug && script.Stack != "" {
 			text += "\n" + script.Stack
 		}
@@ -162,48 +217,68 @@ func (a *app) note(format string, args ...any) {
 }
 
 // openMesh makes the mesh of some sources. Nothing is read until it is asked.
+// What a script asks is answered from one reading; at a prompt, where time goes
+// by, what was read is good for a while.
 func (a *app) openMesh(specs []string) (*mesh.Mesh, error) {
-	opener := source.Opener{Stdin: a.stdin, Fetch: fetch.Options{Transport: a.transport}}
-	sources, err := newSources(opener, specs)
+	sources, err := a.newSources(specs)
 	if err != nil {
 		return nil, err
 	}
-	return mesh.New(sources, mesh.Options{
+	o := mesh.Options{
 		Now:      a.options.now.Time,
 		MaxFetch: int64(a.options.maxFetch),
 		Store:    a.store,
 		Progress: func(stage string, done, total int) {
 			a.transport.silent.Store(done < total)
-			a.progress.Update(fmt.Sprintf("%s: %d of %d proxies", stage, done, total))
+			a.say(fmt.Sprintf("%s: %d of %d proxies", stage, done, total))
 		},
-	}), nil
+	}
+	if a.prompts {
+		o.TTL = promptTTL
+		o.Confirm = a.confirmFetch
+	}
+	return mesh.New(sources, o), nil
 }
 
 // session makes a session on the mesh that the flags name. What scripts print
 // goes to stdout, or beside the results when a program reads those.
 func (a *app) session(f display.Format) (*session.Session, error) {
-	dir, err := os.Getwd()
+	o, err := a.sessionOptions(f)
 	if err != nil {
 		return nil, err
+	}
+	return session.New(o), nil
+}
+
+func (a *app) sessionOptions(f display.Format) (session.Options, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return session.Options{}, err
+	}
+	library, err := a.library()
+	if err != nil {
+		return session.Options{}, err
 	}
 	o := session.Options{
 		Predeclared:    builtins.Predeclared(),
 		Open:           func(_ context.Context, spec string) (*mesh.Mesh, error) { return a.openMesh([]string{spec}) },
-		AllowedSources: append(append([]string(nil), a.options.sources...), a.options.allowSources...),
+		AllowedSources: slices.Concat(a.options.sources, a.options.allowSources, []string{demoSpec}),
 		Files:          session.Disk{},
 		WorkDir:        dir,
+		Library:        library,
 		Clock:          time.Now,
 		Stdout:         printed(a.stdout, a.outStyle),
 		Notes:          printed(a.stderr, a.errStyle),
 		MaxSteps:       a.options.maxSteps,
 		MeshError:      errNoSource,
+		Show:           func(v starlark.Value) (string, bool) { return display.Show(v, a.outStyle) },
 	}
 	if f.IsDocument() {
 		o.Stdout = o.Notes
 	}
 	if a.options.outDir != "" {
 		if o.OutDir, err = filepath.Abs(a.options.outDir); err != nil {
-			return nil, &usageError{err: fmt.Errorf("--out %s: %w", a.options.outDir, err)}
+			return session.Options{}, &usageError{err: fmt.Errorf("--out %s: %w", a.options.outDir, err)}
 		}
 	}
 	if !a.options.now.IsZero() {
@@ -211,13 +286,11 @@ func (a *app) session(f display.Format) (*session.Session, error) {
 	}
 	if len(a.options.sources) > 0 {
 		if o.Mesh, err = a.openMesh(a.options.sources); err != nil {
-			return nil, err
+			return session.Options{}, err
 		}
 		o.MeshError = nil
-		o.Predeclared["mesh"] = builtins.NewMesh(o.Mesh)
 	}
-	o.Show = func(v starlark.Value) (string, bool) { return display.Show(v, a.outStyle) }
-	return session.New(o), nil
+	return o, nil
 }
 
 // left tells what answers lacked.

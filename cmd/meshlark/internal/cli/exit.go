@@ -53,7 +53,7 @@ func (a *app) statusOf(err error) int {
 		}
 	}
 	switch {
-	case a.interrupted():
+	case a.interrupted:
 		return exitInterrupted
 	case errors.As(err, &usage), errors.As(err, &badCall):
 		return exitUsage

@@ -14,6 +14,7 @@ import (
 type options struct {
 	sources      []string
 	allowSources []string
+	runbooks     []string // folders
 	allowPartial bool
 	now          moment
 	maxFetch     byteSize
@@ -30,6 +31,7 @@ func defaultOptions() options {
 func (o *options) bind(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.sources, "source", "s", nil, "read the mesh from `SOURCE`, as meshlark --help lists them; may be repeated")
 	f.StringArrayVar(&o.allowSources, "allow-source", nil, "let scripts open `SOURCE` over the network, beside those of --source; may be repeated")
+	f.StringArrayVar(&o.runbooks, "runbooks", nil, "also know the runbooks of the folder `DIR` by name, before the shipped ones; may be repeated")
 	f.BoolVar(&o.allowPartial, "allow-partial", false, "take an answer from which something was left out for a whole one")
 	f.Var(&o.now, "now", "the `TIME` (RFC 3339) that ages are counted from; otherwise that of the recording, or of the clock")
 	f.Var(&o.maxFetch, "max-fetch", "refuse a question that would fetch more than `SIZE`, by estimate; 0 is no limit")

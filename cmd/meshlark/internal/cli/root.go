@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -20,23 +19,29 @@ The mesh is read from the sources named with -s:
 
 %s
 
+On a terminal meshlark is a shell. With -e it evaluates expressions, and
+otherwise it runs the script on standard input.
+
 Exit status: 0 ok, 1 a check failed, 2 usage, 3 an error in the script,
 4 a source could not be read, 5 something was left out of the answer (see
 --allow-partial), 130 interrupted. Results go to standard output, everything
 else to standard error; what goes to a pipe or a file is whole.`
 
-const rootExamples = `  meshlark -s dump.json -e 'clusters()'
+const rootExamples = `  meshlark demo
+  meshlark -s istiod+http://localhost:15014
+  meshlark -s dump.json -e 'clusters()'
   meshlark -s http://localhost:15000 -e 'clusters(fqdn="reviews")' -o json
   meshlark -s istiod+http://localhost:15014 -e '[p.name for p in proxies() if p.rds == "STALE"]'
   meshlark -s dumps/ run runbook.star --grace 1m
-  meshlark -s dumps/ check -o junit checks/ > report.xml`
+  meshlark -s dumps/ check -o junit checks/ > report.xml
+  meshlark -s dumps/ < script.star`
 
 func (a *app) rootCommand() *cobra.Command {
 	var exprs []string
 	cmd := &cobra.Command{
-		Use:           "meshlark -e EXPR",
+		Use:           "meshlark",
 		Short:         "Debug Envoy meshes with Starlark",
-		Long:          fmt.Sprintf(rootDoc, sourceForms()),
+		Long:          fmt.Sprintf(rootDoc, sourceForms("-s")),
 		Example:       rootExamples,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -51,18 +56,29 @@ func (a *app) rootCommand() *cobra.Command {
 			}
 		},
 	}
-	format := bindFormat(cmd, display.Table, display.Wide, display.JSON, display.JSONFull, display.JSONLines, display.YAML)
-	cmd.RunE = a.command(func(ctx context.Context, _ []string) error {
-		if len(exprs) == 0 {
-			a.note("%s. For example:\n\n%s\n", cmd.Short, cmd.Example)
-			return &usageError{err: errors.New("nothing to do: give an expression with -e, or run FILE"), hint: "See meshlark --help."}
-		}
-		return a.evaluate(ctx, exprs, *format)
+	format := a.bindQuestion(cmd, &exprs)
+	cmd.RunE = a.conversation(func(ctx context.Context, _ []string) error {
+		return a.answer(ctx, exprs, *format, greeting)
 	})
-	cmd.Flags().StringArrayVarP(&exprs, "expr", "e", nil, "evaluate `EXPR` and print its value; may be repeated, names that one defines are known to the next")
-	a.options.bind(cmd.Flags())
-	cmd.AddCommand(a.runCommand(), a.checkCommand(), a.vetCommand(), a.versionCommand())
+	cmd.AddCommand(a.demoCommand(), a.runCommand(), a.checkCommand(), a.diffCommand(), a.runbooksCommand(), a.vetCommand(), a.versionCommand())
 	return cmd
+}
+
+// bindQuestion gives a command the flags of a question: what is asked, of what,
+// and how the answer looks.
+func (a *app) bindQuestion(cmd *cobra.Command, exprs *[]string) *display.Format {
+	cmd.Flags().StringArrayVarP(exprs, "expr", "e", nil, "evaluate `EXPR` and print its value; may be repeated, names that one defines are known to the next")
+	a.bindOptions(cmd)
+	return bindFormat(cmd, display.Table, display.Wide, display.JSON, display.JSONFull, display.JSONLines, display.YAML)
+}
+
+// bindOptions gives a command the flags that all commands share.
+func (a *app) bindOptions(cmd *cobra.Command) {
+	a.options.bind(cmd.Flags())
+	cmd.RegisterFlagCompletionFunc("source", completeSource)
+	cmd.RegisterFlagCompletionFunc("runbooks", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	})
 }
 
 // bindFormat gives a command its -o. The first format is the default.

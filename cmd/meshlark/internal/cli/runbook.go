@@ -20,10 +20,11 @@ import (
 )
 
 const runDoc = `Run a runbook: a file of Starlark that may declare arguments with arg(...) and
-record outcomes with check(...).
+record outcomes with check(...). It is named by its file, or, as "meshlark
+runbooks" lists it, by its name; "-" is standard input.
 
-Flags of meshlark come before FILE; what follows it are arguments of the
-runbook. "meshlark run FILE --help" tells which it has.
+Flags of meshlark come before the runbook; what follows it are its arguments.
+"meshlark run NAME --help" tells which it has.
 
 What the runbook prints goes to standard output. The checks it recorded follow
 as a table, or are the document when -o names one; prints then go to standard
@@ -31,31 +32,44 @@ error.`
 
 func (a *app) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "run [flags] FILE [--ARGUMENT VALUE]...",
+		Use:     "run [flags] FILE|NAME [--ARGUMENT VALUE]...",
 		Short:   "Run a runbook",
 		Long:    runDoc,
-		Example: "  meshlark run -s dumps/ runbook.star --grace 1m\n  meshlark run runbook.star --help",
+		Example: "  meshlark run -s demo stale --grace 1m\n  meshlark run stale --help\n  meshlark run -s dumps/ runbook.star",
 		Args:    cobra.MinimumNArgs(1),
 
 		DisableFlagsInUseLine: true,
 	}
 	cmd.Flags().SetInterspersed(false)
-	a.options.bind(cmd.Flags())
+	cmd.ValidArgsFunction = func(_ *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		if len(args) == 0 {
+			return a.completeRunbooks(toComplete)
+		}
+		return a.completeArguments(args[0], args[1:], toComplete)
+	}
+	a.bindOptions(cmd)
 	format := bindFormat(cmd, display.Table, display.Wide, display.JSON, display.JSONLines, display.YAML, display.JUnit)
 	cmd.RunE = a.command(func(ctx context.Context, args []string) error {
-		file, args := args[0], args[1:]
+		name, args := args[0], args[1:]
+		if name == "-" {
+			return a.runInput(ctx, args, *format)
+		}
+		book, err := a.book(name)
+		if err != nil {
+			return err
+		}
 		if end := slices.Index(args, "--"); slices.Contains(args[:max(end, 0)], "--help") || end < 0 && slices.Contains(args, "--help") {
-			return a.describe(file)
+			return a.describe(book)
 		}
 		s, err := a.session(*format)
 		if err != nil {
 			return err
 		}
-		out := s.RunFile(ctx, file, args)
+		out := book.run(ctx, s, args)
 		a.fetched(out.Fetched, out.Duration)
 		var usage *session.UsageError
 		if errors.As(out.Err, &usage) && slices.ContainsFunc(args, func(arg string) bool { return isFlag(cmd.Flags(), arg) }) {
-			out.Err = &usageError{err: usage, hint: "The flags of meshlark come before " + file + "."}
+			out.Err = &usageError{err: usage, hint: "The flags of meshlark come before " + name + "."}
 		}
 		return a.conclude(s, []*session.Outcome{out}, *format)
 	})
@@ -75,19 +89,15 @@ func isFlag(flags *pflag.FlagSet, arg string) bool {
 }
 
 // describe prints what a runbook says of itself.
-func (a *app) describe(file string) error {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return &usageError{err: fmt.Errorf("cannot read %s: %w", file, reasonOf(err))}
-	}
-	info, err := session.Inspect(file, string(text))
+func (a *app) describe(b book) error {
+	info, err := b.inspect()
 	if err != nil {
 		return err
 	}
 	if info.Doc != "" {
 		fmt.Fprintf(a.stdout, "%s\n\n", info.Doc)
 	}
-	fmt.Fprintf(a.stdout, "Usage:\n  meshlark run [flags] %s", file)
+	fmt.Fprintf(a.stdout, "Usage:\n  meshlark run [flags] %s", b.name)
 	usage := info.Usage()
 	if usage != "" {
 		fmt.Fprintf(a.stdout, " [--ARGUMENT VALUE]...\n\nArguments:\n%s", usage)
@@ -107,8 +117,11 @@ func reasonOf(err error) error {
 	return err
 }
 
-const checkDoc = `Run runbooks and report what their checks found. A folder stands for all the
-runbooks below it that record checks and need no arguments.
+const checkDoc = `Run runbooks and report what their checks found. They are named by their files
+or, as "meshlark runbooks" lists them, by their names. A folder stands for all
+the runbooks below it that record checks and need no arguments. Without any name
+all that are known by name run, as far as they record checks and need no
+arguments.
 
 Exit status: 0 all checks passed or were skipped, 1 a check of severity error
 failed, 2 nothing was checked, 3 a runbook stopped with an error, 4 a source
@@ -116,19 +129,17 @@ could not be read, 5 something was left out of an answer.`
 
 func (a *app) checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:     "check FILE|DIR...",
+		Use:     "check [FILE|DIR|NAME]...",
 		Short:   "Run checks and report",
 		Long:    checkDoc,
-		Example: "  meshlark check -s istiod+http://localhost:15014 checks/\n  meshlark check -s dump.json -o junit stale.star > report.xml",
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return errors.New("check needs the names of runbooks, or of folders that hold some")
-			}
-			return nil
-		},
+		Example: "  meshlark check -s demo\n  meshlark check -s istiod+http://localhost:15014 stale checks/\n  meshlark check -s dump.json -o junit > report.xml",
+
 		DisableFlagsInUseLine: true,
 	}
-	a.options.bind(cmd.Flags())
+	cmd.ValidArgsFunction = func(_ *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		return a.completeRunbooks(toComplete)
+	}
+	a.bindOptions(cmd)
 	var sel selection
 	cmd.Flags().StringArrayVar(&sel.selected, "select", nil, "report only checks whose id matches `PATTERN` (* and ? are special); may be repeated")
 	cmd.Flags().StringArrayVar(&sel.ignored, "ignore", nil, "leave out checks whose id matches `PATTERN`; may be repeated")
@@ -138,7 +149,7 @@ func (a *app) checkCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		files, err := a.runbooks(args)
+		books, err := a.books(args)
 		if err != nil {
 			return err
 		}
@@ -147,11 +158,11 @@ func (a *app) checkCommand() *cobra.Command {
 			return err
 		}
 		var outcomes []*session.Outcome
-		for _, file := range files {
-			out := s.RunFile(ctx, file, nil)
+		for _, b := range books {
+			out := b.run(ctx, s, nil)
 			a.fetched(out.Fetched, out.Duration)
 			if out.Empty() {
-				a.note("%s: recorded no check", file)
+				a.note("%s: recorded no check", b.name)
 			}
 			out.Checks = slices.DeleteFunc(out.Checks, func(c builtins.Check) bool { return !keep(c) })
 			outcomes = append(outcomes, out)
@@ -167,7 +178,7 @@ func (a *app) checkCommand() *cobra.Command {
 				return nil
 			}
 		}
-		return &usageError{err: errors.New("nothing was checked: no runbook recorded a check that is to be reported")}
+		return errNothingChecked
 	})
 	return cmd
 }
@@ -192,74 +203,107 @@ func (a *app) conclude(s *session.Session, outcomes []*session.Outcome, format d
 	}
 	a.left(report.Failures)
 	var first error
+	told := map[string]bool{} // a source that is gone stops every runbook
 	for _, run := range report.Runs {
-		switch {
-		case run.Err == nil:
-		case first == nil:
+		if run.Err == nil || told[messageOf(run.Err)] {
+			continue
+		}
+		told[messageOf(run.Err)] = true
+		if first == nil {
 			first = run.Err
-		default:
+		} else {
 			a.report(run.Err)
 		}
 	}
 	return first
 }
 
-// runbooks finds the files to check: those that are named, and below a folder
-// those that record checks and can run without arguments.
-func (a *app) runbooks(names []string) ([]string, error) {
-	var files []string
-	for _, name := range names {
-		info, err := os.Stat(name)
-		if err != nil {
-			return nil, &usageError{err: fmt.Errorf("cannot read %s: %w", name, reasonOf(err))}
+// messageOf is what an error says without where.
+func messageOf(err error) string {
+	var script *session.Error
+	if errors.As(err, &script) {
+		return script.Msg
+	}
+	return err.Error()
+}
+
+// books finds the runbooks to check: those that are named, and for a folder, or
+// when none is named, those that record checks and can run without arguments.
+func (a *app) books(names []string) ([]book, error) {
+	var all []book
+	if len(names) == 0 {
+		if len(a.options.sources) == 0 {
+			return nil, errNoSource
 		}
-		if !info.IsDir() {
-			files = append(files, name)
-			continue
-		}
-		found, err := a.runbooksBelow(name)
+		library, err := a.library()
 		if err != nil {
 			return nil, err
 		}
+		for _, name := range library.Names() {
+			b, err := a.book(name)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, b)
+		}
+		return a.checkable(all), nil
+	}
+	for _, name := range names {
+		b, err := a.book(name)
+		if err != nil {
+			return nil, err
+		}
+		info, err := os.Stat(name)
+		if !b.file || err == nil && !info.IsDir() {
+			all = append(all, b)
+			continue
+		}
+		below, err := booksBelow(name)
+		if err != nil {
+			return nil, err
+		}
+		found := a.checkable(below)
 		if len(found) == 0 {
 			a.note("%s: no runbook that records checks and needs no arguments", name)
 		}
-		files = append(files, found...)
+		all = append(all, found...)
 	}
-	return files, nil
+	return all, nil
 }
 
-func (a *app) runbooksBelow(dir string) ([]string, error) {
-	var files []string
+// checkable picks the runbooks that are checked without being named.
+func (a *app) checkable(books []book) []book {
+	var found []book
+	for _, b := range books {
+		ok, note := b.checkable()
+		if note != "" {
+			a.note("%s", note)
+		}
+		if ok {
+			found = append(found, b)
+		}
+	}
+	return found
+}
+
+// booksBelow finds the runbooks of a folder and the folders in it.
+func booksBelow(dir string) ([]book, error) {
+	var found []book
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case d.IsDir() && path != dir && strings.HasPrefix(d.Name(), "."):
 			return filepath.SkipDir
-		case d.IsDir() || filepath.Ext(path) != ".star":
-			return nil
+		case !d.IsDir() && filepath.Ext(path) == ".star":
+			found = append(found, book{name: path, file: true})
 		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		info, err := session.Inspect(path, string(text))
-		switch {
-		case err != nil: // running it tells what is wrong
-		case !info.Records && len(info.Problems) == 0:
-			return nil
-		case !info.Runnable():
-			a.note("%s: not run, it needs arguments", path)
-			return nil
-		}
-		files = append(files, path)
 		return nil
 	})
 	if err != nil {
 		return nil, &usageError{err: fmt.Errorf("cannot read %s: %w", dir, reasonOf(err))}
 	}
-	return files, nil
+	return found, nil
 }
 
 // selection says which checks are reported, by id.

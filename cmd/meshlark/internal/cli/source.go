@@ -7,36 +7,74 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/meshlark/meshlark/mesh"
 	"github.com/meshlark/meshlark/mesh/source"
+	"github.com/meshlark/meshlark/mesh/source/fetch"
 )
 
 // errNoSource is why there is no mesh when the command line names none.
-var errNoSource = &usageError{err: errors.New("no source: name one with -s"), hint: sourceForms()}
+var errNoSource = &usageError{err: errors.New("no source: name one with -s, or try meshlark demo"), hint: sourceForms("-s")}
 
-// sourceForms lists the ways to name a source, a line each.
-func sourceForms() string {
+// errTyped is why standard input is no source of a shell.
+var errTyped = &usageError{err: errors.New("source -: standard input is what is typed here")}
+
+// sourceForms lists the ways to name a source, a line each, after the word that
+// does so: the flag, or the shell's command.
+func sourceForms(word string) string {
 	var b strings.Builder
-	for _, f := range source.Forms() {
-		fmt.Fprintf(&b, "  -s %-26s %s\n", f.Spec, f.Doc)
+	for _, f := range append(source.Forms(), source.Form{Spec: demoSpec, Doc: "a simulated mesh inside meshlark"}) {
+		if f.Spec != "-" || word == "-s" {
+			fmt.Fprintf(&b, "  %s %-26s %s\n", word, f.Spec, f.Doc)
+		}
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
+// sourceBeginnings is what a source that is no file begins with, for completion.
+var sourceBeginnings = []string{demoSpec, "http://", "https://", "istiod+http://", "istiod+https://"}
+
+func completeSource(_ *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+	var found []string
+	for _, spec := range sourceBeginnings {
+		if strings.HasPrefix(spec, toComplete) {
+			found = append(found, spec)
+		}
+	}
+	return found, cobra.ShellCompDirectiveNoSpace
+}
+
+// sourceHint lists the ways to name a source where it is asked for.
+func (a *app) sourceHint() string {
+	if a.prompts {
+		return sourceForms(":source")
+	}
+	return sourceForms("-s")
+}
+
 // newSources makes the sources that specs name, each once. Nothing is read yet,
 // so the only errors are specs that can name nothing.
-func newSources(o source.Opener, specs []string) ([]mesh.Source, error) {
+func (a *app) newSources(specs []string) ([]mesh.Source, error) {
+	o := source.Opener{Stdin: a.stdin, Fetch: fetch.Options{Transport: a.transport}}
 	var sources []mesh.Source
 	for i, spec := range specs {
 		if slices.Contains(specs[:i], spec) {
 			continue
 		}
+		if spec == "-" && a.prompts {
+			return nil, errTyped
+		}
+		if spec == demoSpec {
+			sources = append(sources, &demoSource{demo: &a.demo, opener: o})
+			continue
+		}
 		if isOther(spec) {
-			return nil, &usageError{err: fmt.Errorf("source %q: it is no config dump, and no kind of source is named so", spec), hint: sourceForms()}
+			return nil, &usageError{err: fmt.Errorf("source %q: it is no config dump, and no kind of source is named so", spec), hint: a.sourceHint()}
 		}
 		s, err := o.Open(spec)
 		if err != nil {
-			return nil, &usageError{err: err}
+			return nil, &usageError{err: err, hint: a.sourceHint()}
 		}
 		sources = append(sources, s)
 	}

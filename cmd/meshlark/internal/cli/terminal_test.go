@@ -11,6 +11,7 @@ import (
 	"github.com/creack/pty"
 
 	"github.com/meshlark/meshlark/display"
+	"github.com/meshlark/meshlark/repl/editor"
 )
 
 // onTerminal runs the program on a terminal of a width and gives all that
@@ -35,8 +36,6 @@ func onTerminal(t *testing.T, width int, env []string, args ...string) (status i
 	terminal.Close()
 	return status, strings.ReplaceAll(string(<-shown), "\r\n", "\n")
 }
-
-const envoyDump = "../../../../xds/dump/testdata/envoy-1.40/config_dump.json"
 
 // On a terminal a table fits and has colours; in a pipe it is whole.
 func TestTerminal(t *testing.T) {
@@ -97,5 +96,52 @@ func TestHostileNames(t *testing.T) {
 		if !strings.Contains(screen, "evil") {
 			t.Errorf("%q: the name is not shown: %q", args, screen)
 		}
+	}
+}
+
+// Which editor reads what is typed follows from where the terminal is.
+func TestEditor(t *testing.T) {
+	master, terminal, err := pty.Open()
+	if err != nil {
+		t.Skipf("no terminals here: %v", err)
+	}
+	defer master.Close()
+	defer terminal.Close()
+	if err := pty.Setsize(terminal, &pty.Winsize{Rows: 24, Cols: 70}); err != nil {
+		t.Fatal(err)
+	}
+	go io.Copy(io.Discard, master)
+	xterm, dumb := newEnvironment([]string{"TERM=xterm"}), newEnvironment([]string{"TERM=dumb"})
+	if xterm.editor(strings.NewReader("1"), terminal, terminal) != nil {
+		t.Error("somebody types into a pipe")
+	}
+	for _, test := range []struct {
+		name           string
+		env            environment
+		stdout, stderr io.Writer
+		columns        int
+	}{
+		{"terminal", xterm, terminal, terminal, 70},
+		{"results go to a file", xterm, &bytes.Buffer{}, terminal, 0},
+		{"all goes to files", xterm, &bytes.Buffer{}, &bytes.Buffer{}, 0},
+		{"a terminal without a cursor", dumb, terminal, terminal, 0},
+	} {
+		e, err := test.env.editor(terminal, test.stdout, test.stderr)(editor.Config{})
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		if columns, _ := e.Size(); columns != test.columns {
+			t.Errorf("%s: results have %d columns, want %d", test.name, columns, test.columns)
+		}
+		if err := e.Close(); err != nil {
+			t.Errorf("%s: %v", test.name, err)
+		}
+	}
+
+	var shown bytes.Buffer
+	plain := prompting{editor.NewPlain(strings.NewReader("1 + 1\n"), io.Discard), &shown}
+	if line, err := plain.ReadLine(t.Context(), ">>> "); line != "1 + 1" || err != nil || shown.String() != ">>> " {
+		t.Errorf("read %q, %v at the prompt %q", line, err, &shown)
 	}
 }

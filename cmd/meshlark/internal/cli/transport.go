@@ -9,19 +9,17 @@ import (
 	"net/http"
 	"sync/atomic"
 	"time"
-
-	"github.com/meshlark/meshlark/display"
 )
 
 // transport dials sources, says on the status line what is being waited for,
 // and knows whether anything is: when the time of a run is over, that tells a
 // slow source from a slow script.
 type transport struct {
-	base     http.RoundTripper
-	progress *display.Progress
-	active   atomic.Int64 // requests under way, until their last byte
-	late     atomic.Bool  // a request was under way when its time was over
-	silent   atomic.Bool  // the status line says how far a larger question is
+	base   http.RoundTripper
+	app    *app         // whose status line it is
+	active atomic.Int64 // requests under way, until their last byte
+	late   atomic.Bool  // a request was under way when its time was over
+	silent atomic.Bool  // the status line says how far a larger question is
 }
 
 // waiting tells whether a source was waited for when the time was over.
@@ -29,7 +27,7 @@ func (t *transport) waiting() bool { return t.late.Load() || t.active.Load() > 0
 
 // newTransport makes a transport that dials directly: the proxies of the
 // environment lead away from the machine whose ports are debugged.
-func newTransport(p *display.Progress) *transport {
+func newTransport(a *app) *transport {
 	return &transport{
 		base: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: 5 * time.Second}).DialContext,
@@ -37,7 +35,7 @@ func newTransport(p *display.Progress) *transport {
 			MaxIdleConnsPerHost: 4,
 			IdleConnTimeout:     30 * time.Second,
 		},
-		progress: p,
+		app: a,
 	}
 }
 
@@ -57,7 +55,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 func (t *transport) say(what string) {
 	if !t.silent.Load() {
-		t.progress.Update(what)
+		t.app.say(what)
 	}
 }
 
@@ -66,7 +64,7 @@ func (t *transport) done(req *http.Request) {
 		t.late.Store(true)
 	}
 	if t.active.Add(-1) == 0 && !t.silent.Load() {
-		t.progress.Clear()
+		t.app.progress.Clear()
 	}
 }
 

@@ -7,11 +7,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/meshlark/meshlark/builtins"
 	"github.com/meshlark/meshlark/display"
+	"github.com/meshlark/meshlark/session"
 	"github.com/meshlark/meshlark/session/vet"
 )
 
@@ -35,12 +37,19 @@ func (a *app) vetCommand() *cobra.Command {
 	}
 	format := bindFormat(cmd, display.Text, display.JSON, display.JSONLines, display.YAML)
 	cmd.RunE = a.command(func(_ context.Context, files []string) error {
+		library, err := a.library()
+		if err != nil {
+			return err
+		}
 		names := append(builtins.Predeclared().Keys(), "mesh")
 		o := vet.Options{
 			Names:      names,
 			Enums:      builtins.Enumerations(),
 			Signatures: vet.Signatures(builtins.Registry()),
 			Read: func(where string) (string, error) {
+				if file, ok := strings.CutPrefix(where, session.Shipped); ok {
+					return library.Module(file)
+				}
 				text, err := os.ReadFile(where)
 				return string(text), err
 			},
