@@ -52,6 +52,8 @@ func (b *builder) clusters() {
 	prop(b, "http_protocol", "string", "What HTTP requests are sent with: http/1.1, http/2, http/3, auto or downstream.", ex("http_protocol"),
 		func(_ *Object, v cluster.Cluster) starlark.Value { return text(v.HTTPProtocol()) }).enum("http/1.1", "http/2", "http/3", "auto", "downstream")
 	prop(b, "circuit_breakers", "list", "The limits for priority DEFAULT and HIGH, Envoy's defaults included. They count per proxy.", ex("circuit_breakers"), circuitBreakers)
+	prop(b, "panic_threshold", "float", "Below which percentage of healthy hosts all of them are used; 50 unless set, 0 for never.", ex("panic_threshold"),
+		func(_ *Object, v cluster.Cluster) starlark.Value { return starlark.Float(v.PanicThreshold()) })
 	prop(b, "outlier_detection", "JSONObject | None", "The settings by which hosts are ejected.", ex("outlier_detection"),
 		func(_ *Object, v cluster.Cluster) starlark.Value { return jsonOrNone(v.OutlierDetection()) })
 	prop(b, "secrets", "list", "The names of the secrets its connections need.", ex("secrets"),
@@ -138,10 +140,13 @@ func circuitBreakers(_ *Object, v cluster.Cluster) starlark.Value {
 
 // clusterOrder is istioctl's: by service, subset, port and direction. Only the
 // name is looked at.
-func clusterOrder(x, y *Object) int {
-	a, _ := naming.ParseClusterName(resourceName(x))
-	b, _ := naming.ParseClusterName(resourceName(y))
-	return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Subset, b.Subset), byName(a.Port, b.Port), strings.Compare(a.Direction, b.Direction))
+func clusterOrder(objs []*Object) {
+	sortByKey(objs, func(o *Object) naming.ClusterName {
+		n, _ := naming.ParseClusterName(resourceName(o))
+		return n
+	}, func(a, b naming.ClusterName) int {
+		return cmp.Or(strings.Compare(a.Host, b.Host), strings.Compare(a.Subset, b.Subset), byName(a.Port, b.Port), strings.Compare(a.Direction, b.Direction))
+	})
 }
 
 // propColumn is a column of the wide table that shows text of the typed view.

@@ -16,7 +16,8 @@ import (
 // with what could not be had and what is not shown.
 //
 // It is a sequence: it can be indexed, sliced, counted and gone over; it is
-// false when empty; `"name" in xs` tests names; `xs + ys` joins.
+// false when empty; `"name" in xs` tests names; `xs + ys` joins and `xs - ys`
+// compares.
 type Collection struct {
 	elem     string // the type of the elements
 	items    []starlark.Value
@@ -36,6 +37,31 @@ var (
 
 func newCollection(elem string, items []starlark.Value) *Collection {
 	return &Collection{elem: elem, items: items}
+}
+
+// CollectionOf gives a list of values of one type, all of them such as
+// collections have, as the collection of them. It reports false for any other
+// value, and for an empty list, of which nobody knows what it is of.
+func CollectionOf(v starlark.Value) (*Collection, bool) {
+	switch v.(type) {
+	case *starlark.List, starlark.Tuple, *starlark.Set:
+	default:
+		return nil, false
+	}
+	var c *Collection
+	for x := range starlark.Elements(v.(starlark.Iterable)) {
+		switch {
+		case c == nil:
+			if t := types()[x.Type()]; t == nil || len(t.columns) == 0 {
+				return nil, false
+			}
+			c = newCollection(x.Type(), nil)
+		case x.Type() != c.elem:
+			return nil, false
+		}
+		c.items = append(c.items, x)
+	}
+	return c, c != nil
 }
 
 // with gives a collection of other elements that remembers the same failures.
@@ -128,8 +154,11 @@ func (c *Collection) Has(y starlark.Value) (bool, error) {
 	return false, nil
 }
 
-// Binary joins collections of one type with +.
+// Binary joins collections of one type with + and compares them with -.
 func (c *Collection) Binary(op syntax.Token, y starlark.Value, side starlark.Side) (starlark.Value, error) {
+	if op == syntax.MINUS {
+		return minus(op, c, y, side)
+	}
 	o, ok := y.(*Collection)
 	if op != syntax.PLUS || !ok || side != starlark.Left {
 		return nil, nil

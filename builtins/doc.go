@@ -14,6 +14,7 @@
 // Starlark values. Attributes never do input or output; what has to be
 // fetched is a call. Calls of the plural kind give a [Collection], which
 // slices, filters and groups, and which remembers what could not be fetched.
+// Any two values of a kind have a [Diff].
 //
 // # JSON
 //

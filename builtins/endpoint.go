@@ -306,16 +306,26 @@ func endpointQuery(c *Call, name pattern.Pattern) (query, error) {
 		if err != nil {
 			return found{}, err
 		}
-		slices.SortStableFunc(items, endpointOrder)
+		sortEndpoints(items)
 		return found{items: items}, nil
 	}
 	return q, nil
 }
 
-// endpointOrder is istioctl's: by address, port and cluster.
-func endpointOrder(x, y starlark.Value) int {
-	a, b := x.(*Object).data.(*endpointView), y.(*Object).data.(*endpointView)
-	return cmp.Or(strings.Compare(a.host(), b.host()), cmp.Compare(a.address().Port, b.address().Port), strings.Compare(a.cluster, b.cluster))
+// sortEndpoints puts endpoints in istioctl's order: by address, port and
+// cluster.
+func sortEndpoints(items []starlark.Value) {
+	type place struct {
+		host    string
+		port    uint32
+		cluster string
+	}
+	sortByKey(items, func(v starlark.Value) place {
+		e := v.(*Object).data.(*endpointView)
+		return place{e.host(), e.address().Port, e.cluster}
+	}, func(a, b place) int {
+		return cmp.Or(strings.Compare(a.host, b.host), cmp.Compare(a.port, b.port), strings.Compare(a.cluster, b.cluster))
+	})
 }
 
 func newEndpoint(p *Proxy, e *endpointView) *Object {

@@ -10,6 +10,7 @@ import (
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
+	"go.starlark.net/syntax"
 )
 
 // functions describes the functions that belong to no value.
@@ -39,6 +40,10 @@ func (b *builder) functions() {
 		{Name: "rows", Type: "list", Doc: "lists of cells, or dicts or objects of which the columns are taken"},
 		{Name: "columns", Type: "list", Default: "None", Doc: "the headings; for dicts and objects the keys or fields"},
 	}, "Table", "Rows as a table.", `table([("reviews", 3), ("ratings", 1)], columns=["service", "hosts"])`, tableFunc)
+	b.function("sum", []Param{
+		{Name: "xs", Type: "list", Doc: "numbers, or anything else that + adds"},
+		{Name: "start", Type: "any", Default: "0", Doc: "what to begin with, and the sum of nothing"},
+	}, "any", "The sum of a list: all of it added with +.", `sum([len(p.clusters()) for p in proxies("productpage*")])`, sumFunc)
 	b.function("read_file", []Param{{Name: "path", Type: "string", Doc: "relative to the file that calls; at the prompt to the working directory"}}, "string",
 		"The text of a file under the working directory or the script's folder.", `attempt(read_file, "notes.txt").ok`, func(c *Call) (starlark.Value, error) {
 			h, err := c.Host()
@@ -171,6 +176,17 @@ func waitFunc(c *Call) (starlark.Value, error) {
 		}
 		h.NewGeneration()
 	}
+}
+
+func sumFunc(c *Call) (starlark.Value, error) {
+	total := orNone(c.Value("start"))
+	for x := range starlark.Elements(c.Value("xs").(starlark.Iterable)) {
+		var err error
+		if total, err = starlark.Binary(syntax.PLUS, total, x); err != nil {
+			return nil, err
+		}
+	}
+	return total, nil
 }
 
 func tableFunc(c *Call) (starlark.Value, error) {

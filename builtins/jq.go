@@ -190,7 +190,7 @@ func (f *Filter) feed(ctx context.Context, out []starlark.Value, x starlark.Valu
 	}
 }
 
-func sortedKeys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
 
 // jqFunc implements jq(value, f): the outputs as a list, or, called with the
 // filter alone, a Filter.

@@ -167,14 +167,29 @@ func hasAddress(l listener.Listener, p pattern.Pattern) bool {
 	return false
 }
 
-// listenerOrder is istioctl's: by port, address and type.
-func listenerOrder(x, y *Object) int {
-	a, errA := view[listener.Listener](x)
-	b, errB := view[listener.Listener](y)
-	if errA != nil || errB != nil {
-		return strings.Compare(resourceName(x), resourceName(y))
+// listenerOrder is istioctl's: by port, address and type. What cannot be read
+// comes last, by name.
+func listenerOrder(objs []*Object) {
+	type place struct {
+		unread        bool
+		port          uint32
+		address, kind string
 	}
-	return cmp.Or(cmp.Compare(a.Port(), b.Port()), strings.Compare(a.AddressCell(), b.AddressCell()), strings.Compare(a.Type(), b.Type()))
+	sortByKey(objs, func(o *Object) place {
+		l, err := view[listener.Listener](o)
+		if err != nil {
+			return place{unread: true, address: resourceName(o)}
+		}
+		return place{port: l.Port(), address: l.AddressCell(), kind: l.Type()}
+	}, func(a, b place) int {
+		if a.unread != b.unread {
+			if a.unread {
+				return 1
+			}
+			return -1
+		}
+		return cmp.Or(cmp.Compare(a.port, b.port), strings.Compare(a.address, b.address), strings.Compare(a.kind, b.kind))
+	})
 }
 
 // listenerColumn is a column of the table of listeners, which has a row for

@@ -12,12 +12,18 @@ import (
 
 // Mesh is a mesh: the session's, which scripts know as mesh, or one that
 // open(spec) gave.
-type Mesh struct{ m *mesh.Mesh }
+type Mesh struct {
+	m   *mesh.Mesh
+	ctx context.Context // as of a Proxy; nil when none made it
+}
 
-var _ starlark.HasAttrs = (*Mesh)(nil)
+var (
+	_ starlark.HasAttrs  = (*Mesh)(nil)
+	_ starlark.HasBinary = (*Mesh)(nil)
+)
 
 // NewMesh makes the value of a mesh.
-func NewMesh(m *mesh.Mesh) *Mesh { return &Mesh{m} }
+func NewMesh(m *mesh.Mesh) *Mesh { return &Mesh{m: m} }
 
 // Mesh is the mesh of the model.
 func (m *Mesh) Mesh() *mesh.Mesh { return m.m }
@@ -53,6 +59,8 @@ func (b *builder) meshes() {
 		func(m *Mesh) (starlark.Value, error) { return text(m.m.Name()), nil })
 	field(b, "sources", "list", "What it is read from, as they were named.", `mesh.sources`,
 		func(m *Mesh) (starlark.Value, error) { return textList(m.m.Sources()), nil })
+	field(b, "live", "bool", "Whether any source shows the mesh as it is now, rather than a recording.", `mesh.live`,
+		func(m *Mesh) (starlark.Value, error) { return starlark.Bool(m.m.Live()), nil })
 	field(b, "now", "time.time", "The mesh's clock: the wall clock when it is live, the time of capture of a recording. Ages and time.now() go by it.", `mesh.now`,
 		func(m *Mesh) (starlark.Value, error) { return startime.Time(m.m.Now(context.Background())), nil })
 	b.proxies()
@@ -139,7 +147,7 @@ func (b *builder) meshes() {
 			if err != nil {
 				return nil, err
 			}
-			return NewMesh(m), nil
+			return &Mesh{m, c.Context()}, nil
 		})
 }
 

@@ -39,6 +39,7 @@ type Object struct {
 var (
 	_ starlark.HasAttrs   = (*Object)(nil)
 	_ starlark.Comparable = (*Object)(nil)
+	_ starlark.HasBinary  = (*Object)(nil)
 	_ Itemer              = (*Object)(nil)
 )
 

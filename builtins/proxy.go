@@ -21,20 +21,30 @@ import (
 
 // Proxy is one proxy of a mesh, or one side of its configuration.
 type Proxy struct {
-	p    *mesh.Proxy
-	side mesh.Side
-	now  time.Time // of the mesh when the value was made, for ages
+	p     *mesh.Proxy
+	side  mesh.Side
+	now   time.Time       // of the mesh when the value was made, for ages
+	share *float64        // see EndpointShare; nil when it was not asked for or is not known
+	ctx   context.Context // of the evaluation that made the value, for the operator -, which is told of none
 }
 
 var (
 	_ starlark.HasAttrs   = (*Proxy)(nil)
 	_ starlark.Comparable = (*Proxy)(nil)
+	_ starlark.HasBinary  = (*Proxy)(nil)
 	_ Itemer              = (*Proxy)(nil)
 )
 
 // NewProxy makes the value of a proxy.
 func NewProxy(ctx context.Context, p *mesh.Proxy) *Proxy {
-	return &Proxy{p: p, now: p.Mesh().Now(ctx)}
+	return &Proxy{p: p, now: p.Mesh().Now(ctx), ctx: ctx}
+}
+
+// on gives the proxy with another side for its calls to read.
+func (p *Proxy) on(side mesh.Side) *Proxy {
+	q := *p
+	q.side = side
+	return &q
 }
 
 // Proxy is the proxy of the model.
@@ -206,9 +216,17 @@ func (b *builder) proxies() {
 			if !p.p.Has(side) {
 				return nil, fmt.Errorf("the %s configuration of %s: %w", side, p.p.Name, notAvailable(p, side))
 			}
-			return &Proxy{p.p, side, p.now}, nil
+			return p.on(side), nil
 		})
 	}
+	b.proxyDiff()
+	b.proxyShare()
+	b.method("has", []Param{{Name: "kind", Type: "string", Doc: "what the section configures", Enum: kindNames()}}, "bool",
+		"Whether its configuration tells of a kind of resource at all, which tells \"none\" from \"not recorded\": no dump has all sections.",
+		`proxy("productpage-v1").has("secret")`, func(c *Call) (starlark.Value, error) {
+			ok, err := c.Recv.(*Proxy).Config().Has(c.Context(), resource.Kind(c.Text("kind")))
+			return starlark.Bool(ok), err
+		})
 	b.method("server_info", nil, "JSONObject", "What the Envoy says of itself: version, state, uptime, command line.", `attempt(proxy("productpage-v1").server_info).ok`,
 		func(c *Call) (starlark.Value, error) {
 			v, err := c.Recv.(*Proxy).Config().ServerInfo(c.Context())
@@ -285,11 +303,19 @@ func (b *builder) proxies() {
 		}
 		return startime.Duration(t.proxy.now.Sub(t.s.SentAt)), nil
 	})
+	field(b, "share", "float | None", "Of EDS: the share of the control plane's endpoints that the proxy holds, 0 to 1. Only proxies(share=True) finds it out; p.eds_share() does so for one proxy.",
+		ts("share"), func(t *typeSync) (starlark.Value, error) {
+			if t.s.Type != "EDS" || t.proxy.share == nil {
+				return starlark.None, nil
+			}
+			return starlark.Float(*t.proxy.share), nil
+		})
 	field(b, "error", "string | None", "Why the proxy rejected it.", ts("error"), func(t *typeSync) (starlark.Value, error) { return textOrNone(t.s.Error), nil })
 }
 
-// syncCell is istioctl's cell: the state with the age of the last push, or
-// IGNORED for a type the proxy does not watch.
+// syncCell is istioctl's cell: the state with the age of the last push, and of
+// EDS the share of the endpoints where it is known, or IGNORED for a type the
+// proxy does not watch.
 func syncCell(p *Proxy, short string) string {
 	t := p.syncOf(short)
 	switch {
@@ -299,11 +325,18 @@ func syncCell(p *Proxy, short string) string {
 		return "IGNORED"
 	case t.s.Status == syncz.NotSent:
 		return "NOT SENT"
-	case t.s.SentAt.IsZero():
-		return string(t.s.Status)
-	default:
-		return fmt.Sprintf("%s (%s)", t.s.Status, AgeText(p.now.Sub(t.s.SentAt)))
 	}
+	var asides []string
+	if short == "EDS" && p.share != nil {
+		asides = append(asides, percentText(*p.share))
+	}
+	if !t.s.SentAt.IsZero() {
+		asides = append(asides, AgeText(p.now.Sub(t.s.SentAt)))
+	}
+	if len(asides) == 0 {
+		return string(t.s.Status)
+	}
+	return fmt.Sprintf("%s (%s)", t.s.Status, strings.Join(asides, ", "))
 }
 
 // rejections are the reasons for which the proxy rejects types.
@@ -317,6 +350,14 @@ func (p *Proxy) rejections() string {
 		}
 	}
 	return strings.Join(parts, "; ")
+}
+
+func kindNames() []string {
+	var out []string
+	for _, k := range resource.Kinds {
+		out = append(out, string(k))
+	}
+	return out
 }
 
 func notAvailable(p *Proxy, side mesh.Side) error {
@@ -358,6 +399,8 @@ func proxyParams() []Param {
 		{Name: "type", Type: "string", Default: "None", Doc: "the kind of proxy", Enum: proxyTypes()},
 		{Name: "connected", Type: "bool", Default: "None", Doc: "only those that are, or are not, connected"},
 	}
+	params = append(params, Param{Name: "share", Type: "bool", Default: "False", KwOnly: true,
+		Doc: "also find out which share of the control plane's endpoints each holds, as EDS shows: SYNCED (100%); reads the endpoints of both sides"})
 	for _, st := range syncTypes {
 		params = append(params, Param{Name: st.name, Type: "string", Default: "None", Doc: "the sync state of its " + st.what, Enum: syncStates(), KwOnly: true})
 	}
@@ -423,6 +466,11 @@ next:
 		}
 		out.items = append(out.items, v)
 	}
+	if c.Bool("share") {
+		if err := findShares(c.Context(), out); err != nil {
+			return nil, err
+		}
+	}
 	return out, nil
 }
 
@@ -443,7 +491,7 @@ func kindStage(kind resource.Kind) string {
 // syncPriority is how early a type's column gives way: what many proxies do not watch goes first.
 func syncPriority(short string) int {
 	if short == "ECDS" {
-		return 2
+		return 6
 	}
 	return 1
 }

@@ -21,7 +21,7 @@ type query struct {
 	name  pattern.Pattern
 	state string // "" is what is in use, "*" everything
 	keep  func(*Object) (bool, error)
-	order func(a, b *Object) int
+	order func([]*Object) // puts the answer in its order; nil leaves it as it was sent
 
 	// read replaces the usual reading of resources, for what is not one resource each.
 	read func(ctx context.Context, p *Proxy) (found, error)
@@ -66,7 +66,7 @@ func (q query) on(ctx context.Context, p *Proxy) (found, error) {
 		objs = append(objs, o)
 	}
 	if q.order != nil {
-		slices.SortStableFunc(objs, q.order)
+		q.order(objs)
 	}
 	f.items = make([]starlark.Value, len(objs))
 	for i, o := range objs {
@@ -275,6 +275,25 @@ func (c *Call) note(text string) {
 		h.Note("%s", text)
 	}
 }
+
+// sortByKey sorts by keys that take some work to find, each found once.
+func sortByKey[T, K any](items []T, key func(T) K, compare func(a, b K) int) {
+	type keyed struct {
+		item T
+		key  K
+	}
+	all := make([]keyed, len(items))
+	for i, x := range items {
+		all[i] = keyed{x, key(x)}
+	}
+	slices.SortStableFunc(all, func(a, b keyed) int { return compare(a.key, b.key) })
+	for i, x := range all {
+		items[i] = x.item
+	}
+}
+
+// byResourceName orders resources by their names.
+func byResourceName(objs []*Object) { sortByKey(objs, resourceName, byName) }
 
 // byName orders names as istioctl does: numbers by value and before other
 // names.

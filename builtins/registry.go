@@ -97,6 +97,7 @@ func registry() *table {
 		b.endpoints()
 		b.secrets()
 		b.bootstrap()
+		b.diffs()
 		b.modules()
 		b.finish()
 		language = b.t

@@ -13,6 +13,8 @@ import (
 	"go.starlark.net/starlark"
 )
 
+const clusterNamesDoc = "The names of the clusters it names anywhere, whether the proxy has them or not; clusters() gives those it has."
+
 func routeActions() []string {
 	return []string{route.ToCluster, route.ToWeightedClusters, route.ToClusterHeader, route.ToClusterPlugin, route.Redirects, route.DirectResponse, route.FilterAction, route.NonForwarding, ""}
 }
@@ -51,6 +53,7 @@ func (b *builder) routes() {
 		}
 		return starlark.None
 	})
+	prop(b, "cluster_names", "list", clusterNamesDoc, ex("cluster_names"), func(_ o, r v) starlark.Value { return textList(r.Clusters()) })
 	b.method("clusters", nil, "Clusters", "The clusters it names anywhere, as the proxy has them.", `proxy("productpage-v1").routes("9080")[0].clusters()`,
 		func(c *Call) (starlark.Value, error) {
 			r, err := view[v](c.Recv.(o))
@@ -101,7 +104,7 @@ func (b *builder) routes() {
 		stateParam,
 		{Name: "host", Type: "pattern", Default: "None", Doc: "only tables with a virtual host for it; reviews and reviews.default will do, a catch-all does not count"},
 	}, "RouteConfigs", "Route tables, those in use unless a state is given. Their routes are in .routes.", `routes("9080", host="reviews")`, func(c *Call) (query, error) {
-		q := query{kind: resource.RouteConfig, typ: "RouteConfig", state: c.Text("state"), order: func(a, b *Object) int { return byName(resourceName(a), resourceName(b)) }}
+		q := query{kind: resource.RouteConfig, typ: "RouteConfig", state: c.Text("state"), order: byResourceName}
 		var err error
 		if q.name, err = c.Pattern("name"); err != nil {
 			return q, err
@@ -178,6 +181,7 @@ func (b *builder) virtualHostType() {
 	prop(b, "routes", "Routes", "Its routes in the order they are tried.", ex("routes"), func(x o, _ v) starlark.Value {
 		return routesIn(newCollection("VirtualHost", []starlark.Value{x}))
 	})
+	prop(b, "cluster_names", "list", clusterNamesDoc, ex("cluster_names"), func(_ o, h v) starlark.Value { return textList(h.Clusters()) })
 	b.method("clusters", nil, "Clusters", "The clusters it names anywhere, as the proxy has them.", `proxy("productpage-v1").routes("9080").virtual_hosts[0].clusters()`,
 		func(c *Call) (starlark.Value, error) {
 			h, err := view[v](c.Recv.(o))
@@ -265,6 +269,7 @@ func (b *builder) routeType() {
 	prop(b, "host_rewrite", "string", "How the Host header is changed, \"\" when it is not.", ex("host_rewrite"), func(_ o, r v) starlark.Value { return text(r.HostRewrite().String()) })
 	prop(b, "hash_policies", "list", "What ties a request to a host, where the cluster hashes.", ex("hash_policies"), func(_ o, r v) starlark.Value { return textList(r.HashPolicies()) })
 	prop(b, "filters", "list", "The names of the HTTP filters that have settings for it.", ex("filters"), func(_ o, r v) starlark.Value { return textList(r.FilterNames()) })
+	prop(b, "cluster_names", "list", clusterNamesDoc, ex("cluster_names"), func(_ o, r v) starlark.Value { return textList(r.Clusters()) })
 	b.method("clusters", nil, "Clusters", "The clusters it names, mirrors last, as the proxy has them.", `proxy("productpage-v1").routes("9080").routes[0].clusters()`,
 		func(c *Call) (starlark.Value, error) {
 			r, err := view[v](c.Recv.(o))

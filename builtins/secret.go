@@ -116,7 +116,7 @@ func (b *builder) secrets() {
 		stateParam,
 		{Name: "type", Type: "string", Default: "None", Doc: "what they hold", Enum: secretTypes()},
 	}, "Secrets", "Secrets, those in use unless a state is given. One that has not arrived is warming.", `secrets(type="tls_certificate")`, func(c *Call) (query, error) {
-		q := query{kind: resource.Secret, typ: "Secret", state: c.Text("state"), order: func(a, b *Object) int { return strings.Compare(resourceName(a), resourceName(b)) }}
+		q := query{kind: resource.Secret, typ: "Secret", state: c.Text("state"), order: func(objs []*Object) { sortByKey(objs, resourceName, strings.Compare) }}
 		var err error
 		q.name, err = c.Pattern("name")
 		if typ := c.Text("type"); typ != "" {

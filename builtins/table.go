@@ -128,6 +128,15 @@ func (t *TableValue) Table(bool) Table {
 // Item gives the table as an item whose rows are lists, under the headings.
 func (t *TableValue) Item() Item {
 	rows := make([]any, len(t.rows))
+	for i, row := range t.Items() {
+		rows[i] = row
+	}
+	return Item{Kind: "table", Fields: []ItemField{{"rows", rows}}}
+}
+
+// Items are the rows, each with its cells under the headings.
+func (t *TableValue) Items() []Item {
+	rows := make([]Item, len(t.rows))
 	for i, row := range t.rows {
 		fields := make([]ItemField, len(row))
 		for j, v := range row {
@@ -135,7 +144,7 @@ func (t *TableValue) Item() Item {
 		}
 		rows[i] = Item{Kind: "row", Fields: fields}
 	}
-	return Item{Kind: "table", Fields: []ItemField{{"rows", rows}}}
+	return rows
 }
 
 func (t *TableValue) String() string {

@@ -38,6 +38,9 @@ func TestTables(t *testing.T) {
 		`proxy("productpage-v1").scoped_routes()`,
 		`run("stale")`,
 		`table([("a", 1), ("b", 20)], columns=["service", "hosts"])`,
+		`diff(proxy("productpage-v1").clusters(fqdn="reviews", subset="v1"), proxy("productpage-v1").clusters(fqdn="reviews", subset="v2")).changes`,
+		`diff(proxy("productpage-v1").clusters(fqdn="reviews", subset="v1")[0], proxy("productpage-v1").clusters(fqdn="reviews", subset="v2")[0]).changes`,
+		`proxies(proxy("productpage-v1").name, share=True)`,
 	} {
 		v, err := starlark.EvalOptions(dialect, thread, "table.star", src, env)
 		if err != nil {

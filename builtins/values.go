@@ -133,7 +133,7 @@ func (b *builder) values() {
 	b.typ("Table", "", "Rows and columns of a script's choice: what table(...) gives. Iterating gives the rows as tuples.")
 	b.typ("Filter", "", "A jq filter that waits for its input on the left of |: what jq(f) gives when called with the filter alone.")
 
-	b.typ("Collection", "Value", "What calls of the plural kind give. It can be indexed and sliced, has a length, is false when empty, tests names with `in` and joins with +.")
+	b.typ("Collection", "Value", "What calls of the plural kind give. It can be indexed and sliced, has a length, is false when empty, tests names with `in`, joins with +, and b - a is diff(a, b).")
 	xs := `proxy("productpage-v1").clusters()`
 	b.method("where", []Param{
 		{Name: "fn", Type: "callable", Default: "None", Doc: "keeps the elements it is true for"},

@@ -1,5 +1,6 @@
-// Package display decides how things look: values as tables, as JSON, YAML and
-// JUnit documents, outcomes of checks, errors with their source line.
+// Package display decides how things look: values as tables, differences change
+// by change, all of them as JSON, YAML and JUnit documents, outcomes of checks,
+// errors with their source line.
 //
 // A table is fitted to a terminal when there is one: columns of little
 // importance give way first, and long names lose their middle, because their
@@ -16,11 +17,18 @@ type Style struct {
 	Wide  bool // whether columns that matter only now and then are shown
 }
 
+// Colorless is the style without colours.
+func (s Style) Colorless() Style {
+	s.Color = false
+	return s
+}
+
 // A Tone is what a piece of text says about itself, which [Style.Paint] turns
 // into a colour. Colour only ever repeats what the words say.
 type Tone byte
 
-// The tones.
+// The tones. Their colours are of the basic sixteen, whose shades the terminal
+// chooses to go with its background; none is black, white or a bright one.
 const (
 	Plain Tone = iota
 	Strong
@@ -28,9 +36,10 @@ const (
 	Good
 	Warn
 	Bad
+	Accent
 )
 
-var escapes = [...]string{Plain: "", Strong: "\x1b[1m", Faint: "\x1b[2m", Good: "\x1b[32m", Warn: "\x1b[33m", Bad: "\x1b[31m"}
+var escapes = [...]string{Plain: "", Strong: "\x1b[1m", Faint: "\x1b[2m", Good: "\x1b[32m", Warn: "\x1b[33m", Bad: "\x1b[31m", Accent: "\x1b[35m"}
 
 // Paint gives text the colour of a tone, if the style has colours.
 func (s Style) Paint(t Tone, text string) string {

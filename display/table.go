@@ -165,12 +165,17 @@ func canCut(c builtins.Column) bool {
 	return c.Elide == builtins.ElideMiddle || c.Elide == builtins.ElideEnd
 }
 
-// withoutAside is a cell without what stands in parentheses at its end.
+// withoutAside is a cell without what stands in parentheses at its end, or without its last part when there are several: the age goes, the share
+// that was asked for stays.
 func withoutAside(cell string) string {
-	if i := strings.LastIndex(cell, " ("); i >= 0 && strings.HasSuffix(cell, ")") {
-		return cell[:i]
+	i := strings.LastIndex(cell, " (")
+	if i < 0 || !strings.HasSuffix(cell, ")") {
+		return cell
 	}
-	return cell
+	if j := strings.LastIndex(cell[i:], ", "); j > 0 {
+		return cell[:i+j] + ")"
+	}
+	return cell[:i]
 }
 
 // writeSpaces writes n spaces.

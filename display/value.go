@@ -21,14 +21,16 @@ type Result struct {
 
 // WriteValue prints a result in a format.
 //
-// As text, a collection is a table and so is what the table function gives; a
-// proxy, a cluster or another object is its fields, one a line; a list is an
-// element a line; a string is printed bare, as jq -r does, so that it can be
-// piped on; a dict or JSON is indented JSON. Anything else prints as in
+// As text, a collection is a table, and so are what the table function gives and a
+// list of objects of one type; a proxy, a cluster or another object is its
+// fields, one a line; a diff is what matches and then each change; any other
+// list is an element a line; a string is printed bare, as jq -r does, so that it
+// can be piped on; a dict or JSON is indented JSON. Anything else prints as in
 // Starlark, and None not at all. The notes are sentences that belong beside the
 // output: what is not shown, and why.
 //
-// As a document it is {kind, items, errors}, see [WriteDocument].
+// As a document it is {kind, items, errors}. As lines of JSON it is an item a
+// line: a row of a table, a change of a diff.
 func WriteValue(w io.Writer, r Result, f Format, s Style) (notes []string, err error) {
 	switch f {
 	case JSON, JSONFull, YAML:
@@ -38,6 +40,12 @@ func WriteValue(w io.Writer, r Result, f Format, s Style) (notes []string, err e
 		}
 		return nil, writeDocument(w, doc, f)
 	case JSONLines:
+		switch v := r.Value.(type) {
+		case *builtins.TableValue:
+			return nil, WriteItems(w, "row", v.Items(), nil, f)
+		case *builtins.Diff:
+			return nil, WriteItems(w, "change", v.Changes().Items(), nil, f)
+		}
 		_, items, err := itemsOf(r.Value, false)
 		if err != nil {
 			return nil, err
@@ -45,10 +53,18 @@ func WriteValue(w io.Writer, r Result, f Format, s Style) (notes []string, err e
 		return nil, writeLines(w, items)
 	}
 	s.Wide = f == Wide
-	if t, ok := r.Value.(builtins.Tabular); ok {
-		return writeTabular(w, t, s)
+	switch v := r.Value.(type) {
+	case builtins.Tabular:
+		return writeTabular(w, v, s)
+	case *builtins.Diff:
+		return writeDiff(w, v, s)
+	case builtins.Itemer:
+		return nil, writeFields(w, v, s)
 	}
-	text, err := textOf(r.Value, s)
+	if c, ok := builtins.CollectionOf(r.Value); ok {
+		return writeTabular(w, c, s)
+	}
+	text, err := textOf(r.Value)
 	if err != nil || text == "" {
 		return nil, err
 	}
@@ -96,7 +112,7 @@ func hiddenNote(columns []string) string {
 }
 
 // textOf gives a value as lines for a person, without a newline at the end.
-func textOf(v starlark.Value, s Style) (string, error) {
+func textOf(v starlark.Value) (string, error) {
 	switch v := v.(type) {
 	case nil, starlark.NoneType:
 		return "", nil
@@ -105,10 +121,6 @@ func textOf(v starlark.Value, s Style) (string, error) {
 			return "\n", nil
 		}
 		return string(v), nil
-	case builtins.Tabular:
-		return v.String(), nil
-	case builtins.Itemer:
-		return fieldText(v, s)
 	case *starlark.List, starlark.Tuple, *starlark.Set:
 		var lines []string
 		for x := range starlark.Elements(v.(starlark.Iterable)) {
@@ -141,19 +153,17 @@ func elementText(v starlark.Value) string {
 	return v.String()
 }
 
-// fieldText gives an object as its typed fields, one a line.
-func fieldText(v builtins.Itemer, s Style) (string, error) {
+// writeFields prints an object as its typed fields, one a line.
+func writeFields(w io.Writer, v builtins.Itemer, s Style) error {
 	fields := v.Item().Fields
 	widest := 0
 	for _, f := range fields {
 		widest = max(widest, Width(f.Name))
 	}
 	var b strings.Builder
-	for i, f := range fields {
-		if i > 0 {
-			b.WriteByte('\n')
-		}
-		value := rawjson.Value(builtins.Item{Fields: fields[i : i+1]}.AppendJSON(nil)).Get(f.Name)
+	for i := range fields {
+		name := Clean(fields[i].Name)
+		value := rawjson.Value(builtins.Item{Fields: fields[i : i+1]}.AppendJSON(nil)).Get(fields[i].Name)
 		text := string(value)
 		switch value.Kind() {
 		case rawjson.Null, rawjson.Absent:
@@ -161,7 +171,6 @@ func fieldText(v builtins.Itemer, s Style) (string, error) {
 		case rawjson.String:
 			text = value.Text()
 		}
-		name := Clean(f.Name)
 		text = Clean(text)
 		if s.Width > 0 {
 			text = shorten(text, max(s.Width-widest-gap, shortest), builtins.ElideEnd)
@@ -169,8 +178,10 @@ func fieldText(v builtins.Itemer, s Style) (string, error) {
 		b.WriteString(s.Paint(Strong, name))
 		b.WriteString(strings.Repeat(" ", widest-Width(name)+gap))
 		b.WriteString(s.Paint(toneOf(text), text))
+		b.WriteByte('\n')
 	}
-	return b.String(), nil
+	_, err := io.WriteString(w, b.String())
+	return err
 }
 
 // writeLines writes items one a line.

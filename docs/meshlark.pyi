@@ -119,7 +119,7 @@ class Filter:
     def __ror__(self, left: Any) -> list: ...
 
 class Collection(Value):
-    """What calls of the plural kind give. It can be indexed and sliced, has a length, is false when empty, tests names with `in` and joins with +."""
+    """What calls of the plural kind give. It can be indexed and sliced, has a length, is false when empty, tests names with `in`, joins with +, and b - a is diff(a, b)."""
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Any]: ...
     def __getitem__(self, i: Any) -> Any: ...
@@ -149,9 +149,12 @@ class Mesh(Value):
     def sources(self) -> list:
         """What it is read from, as they were named."""
     @property
+    def live(self) -> bool:
+        """Whether any source shows the mesh as it is now, rather than a recording."""
+    @property
     def now(self) -> Any:
         """The mesh's clock: the wall clock when it is live, the time of capture of a recording. Ages and time.now() go by it."""
-    def proxies(self, name: str | None = None, namespace: str | None = None, workload: str | None = None, labels: dict | None = None, cluster_id: str | None = None, type: Literal["sidecar", "router", "waypoint", "ztunnel", "agentgateway"] | None = None, connected: bool | None = None, *, cds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, lds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, eds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, rds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, ecds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, sds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None) -> Proxies:
+    def proxies(self, name: str | None = None, namespace: str | None = None, workload: str | None = None, labels: dict | None = None, cluster_id: str | None = None, type: Literal["sidecar", "router", "waypoint", "ztunnel", "agentgateway"] | None = None, connected: bool | None = None, *, share: bool = False, cds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, lds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, eds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, rds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, ecds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, sds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None) -> Proxies:
         """The proxies that the mesh's sources know, sorted by name."""
     def proxy(self, name: str) -> Proxy:
         """The one proxy of this name. When several proxies of one workload answer to it the first that is connected is taken; several workloads are an error that lists them."""
@@ -243,6 +246,12 @@ class Proxy(Value):
         """The proxy as its Envoy is configured now; all calls read that side."""
     def desired(self) -> Proxy:
         """The proxy as the control plane would configure it now; all calls read that side."""
+    def diff(self, ignore: list | tuple | Collection | str = [], exact: bool = False) -> Diff:
+        """How what its Envoy has differs from what the control plane would send it now: left is desired, right is actual, so what the Envoy lacks is removed. Endpoints, secrets of the control plane and extensions are compared too. diff(p, q) compares two proxies."""
+    def eds_share(self) -> float | None:
+        """The share of the endpoints that the control plane would send it now that its Envoy holds, 0 to 1: the SYNCED (100%) of older istioctl. None when no source tells of both sides. proxies(share=True) finds it for all and shows it."""
+    def has(self, kind: Literal["bootstrap", "listener", "route_config", "scoped_routes", "cluster", "endpoint", "secret", "extension"]) -> bool:
+        """Whether its configuration tells of a kind of resource at all, which tells \"none\" from \"not recorded\": no dump has all sections."""
     def server_info(self) -> JSONObject:
         """What the Envoy says of itself: version, state, uptime, command line."""
     def certs(self) -> JSONObject:
@@ -315,6 +324,9 @@ class TypeSync(Value):
     @property
     def age(self) -> Any | None:
         """How long ago that was, by the mesh's clock."""
+    @property
+    def share(self) -> float | None:
+        """Of EDS: the share of the control plane's endpoints that the proxy holds, 0 to 1. Only proxies(share=True) finds it out; p.eds_share() does so for one proxy."""
     @property
     def error(self) -> str | None:
         """Why the proxy rejected it."""
@@ -467,6 +479,9 @@ class RouteConfig(Resource):
     @property
     def listener(self) -> Listener | None:
         """The listener it is written into, None for a table of its own."""
+    @property
+    def cluster_names(self) -> list:
+        """The names of the clusters it names anywhere, whether the proxy has them or not; clusters() gives those it has."""
     def clusters(self) -> Clusters:
         """The clusters it names anywhere, as the proxy has them."""
 
@@ -498,6 +513,9 @@ class VirtualHost(Part):
     @property
     def routes(self) -> Routes:
         """Its routes in the order they are tried."""
+    @property
+    def cluster_names(self) -> list:
+        """The names of the clusters it names anywhere, whether the proxy has them or not; clusters() gives those it has."""
     def clusters(self) -> Clusters:
         """The clusters it names anywhere, as the proxy has them."""
 
@@ -568,6 +586,9 @@ class Route(Part):
     @property
     def filters(self) -> list:
         """The names of the HTTP filters that have settings for it."""
+    @property
+    def cluster_names(self) -> list:
+        """The names of the clusters it names anywhere, whether the proxy has them or not; clusters() gives those it has."""
     def clusters(self) -> Clusters:
         """The clusters it names, mirrors last, as the proxy has them."""
 
@@ -617,6 +638,9 @@ class Cluster(Resource):
     @property
     def circuit_breakers(self) -> list:
         """The limits for priority DEFAULT and HIGH, Envoy's defaults included. They count per proxy."""
+    @property
+    def panic_threshold(self) -> float:
+        """Below which percentage of healthy hosts all of them are used; 50 unless set, 0 for never."""
     @property
     def outlier_detection(self) -> JSONObject | None:
         """The settings by which hosts are ejected."""
@@ -860,6 +884,75 @@ class Extensions(Collection):
     def __iter__(self) -> Iterator[Extension]: ...
     def __getitem__(self, i: Any) -> Any: ...
 
+class Diff(Value):
+    """A difference: what diff(a, b) and p.diff() give. It is false when there is none. The prompt shows what matches and the changes, resource by resource; -o wide and .table() give a row a change."""
+    @property
+    def left(self) -> str:
+        """What the left side is called."""
+    @property
+    def right(self) -> str:
+        """What the right side is called."""
+    @property
+    def empty(self) -> bool:
+        """Whether there is no difference."""
+    @property
+    def summary(self) -> str:
+        """What matches, and how much of the rest does not, in one line: Clusters Don't Match: 1 added; Listeners Match."""
+    @property
+    def sections(self) -> list:
+        """How many resources of each kind differ: kind, match, compared (False when one side does not tell of them), same, added, removed and changed."""
+    @property
+    def added(self) -> Changes:
+        """The resources (or proxies) that only the right side has."""
+    @property
+    def removed(self) -> Changes:
+        """The resources (or proxies) that only the left side has."""
+    @property
+    def changed(self) -> Changes:
+        """The places at which resources that both sides have differ; a resource that differs at three places is there three times."""
+    @property
+    def changes(self) -> Changes:
+        """All of these: removed, added, changed."""
+    @property
+    def errors(self) -> list:
+        """The proxies that could not be compared: each with proxy, source, stage and reason."""
+    def text(self) -> str:
+        """What matches, and the changes resource by resource, as the prompt shows them but whole and without colour."""
+    def table(self, *columns: Any) -> Table:
+        """The changes as a table with the columns given, or their usual ones."""
+
+class Change(Value):
+    """One change: a resource that only one side has, or one place at which a resource differs."""
+    @property
+    def kind(self) -> str:
+        """What the resource configures; proxy for a whole proxy, \"\" when other values were compared."""
+    @property
+    def name(self) -> str:
+        """The resource's name."""
+    @property
+    def state(self) -> Literal["active", "static", "warming", "draining", "error", ""]:
+        """Where in its life the resource is, \"\" where that means nothing."""
+    @property
+    def op(self) -> Literal["added", "removed", "changed"]:
+        """What happened on the way from left to right, at this place."""
+    @property
+    def path(self) -> str:
+        """Where in the resource, as virtual_hosts[NAME].routes[0].route.timeout; \".\" for all of it. Elements of lists are in brackets, by what they are known by or by number."""
+    @property
+    def left(self) -> Any:
+        """What is there on the left, None for nothing."""
+    @property
+    def right(self) -> Any:
+        """What is there on the right, None for nothing."""
+    @property
+    def proxy(self) -> str | None:
+        """The proxy's name, when several were compared."""
+
+class Changes(Collection):
+    """Changes of a diff."""
+    def __iter__(self) -> Iterator[Change]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
 class Check(Value):
     """The outcome of one check(...) or skip(...). It is true when it is ok."""
     @property
@@ -943,6 +1036,9 @@ def clusters(name: str | None = None, state: Literal["active", "static", "warmin
 def config_dump(x: Any) -> Proxy:
     """A proxy with the configuration of a config dump; all calls work on it that need nothing more than the dump."""
 
+def diff(a: Any, b: Any, ignore: list | tuple | Collection | str = [], exact: bool = False) -> Diff:
+    """How b differs from a, by what they say: resources by kind, name and state, virtual hosts by name, endpoints by address, routes in their order; what cannot matter is ignored. Two meshes are compared proxy by proxy, or, when each has one, these two. b - a is the same."""
+
 def endpoints(cluster: str | Cluster | None = None, address: str | None = None, port: int | None = None, status: Literal["HEALTHY", "UNHEALTHY", "DRAINING", "TIMEOUT", "DEGRADED", "UNKNOWN"] | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> Endpoints:
     """The hosts of clusters: live ones with health and counters when the source has /clusters, else as they were sent."""
 
@@ -970,7 +1066,7 @@ def open(spec: str) -> Mesh:
 def print(*args: Any, sep: str = " ") -> None:
     """Prints values. A single collection or object is shown as at the prompt."""
 
-def proxies(name: str | None = None, namespace: str | None = None, workload: str | None = None, labels: dict | None = None, cluster_id: str | None = None, type: Literal["sidecar", "router", "waypoint", "ztunnel", "agentgateway"] | None = None, connected: bool | None = None, *, cds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, lds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, eds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, rds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, ecds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, sds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None) -> Proxies:
+def proxies(name: str | None = None, namespace: str | None = None, workload: str | None = None, labels: dict | None = None, cluster_id: str | None = None, type: Literal["sidecar", "router", "waypoint", "ztunnel", "agentgateway"] | None = None, connected: bool | None = None, *, share: bool = False, cds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, lds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, eds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, rds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, ecds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, sds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None) -> Proxies:
     """The proxies that the mesh's sources know, sorted by name."""
 
 def proxy(name: str) -> Proxy:
@@ -996,6 +1092,9 @@ def skip(message: str) -> None:
 
 def struct(**fields: Any) -> Any:
     """A record of named values."""
+
+def sum(xs: list | tuple | Collection, start: Any = 0) -> Any:
+    """The sum of a list: all of it added with +."""
 
 def table(rows: list | tuple | Collection, columns: list | tuple | Collection | None = None) -> Table:
     """Rows as a table."""

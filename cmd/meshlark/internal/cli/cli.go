@@ -271,7 +271,7 @@ func (a *app) sessionOptions(f display.Format) (session.Options, error) {
 		Notes:          printed(a.stderr, a.errStyle),
 		MaxSteps:       a.options.maxSteps,
 		MeshError:      errNoSource,
-		Show:           func(v starlark.Value) (string, bool) { return display.Show(v, a.outStyle) },
+		Show:           func(v starlark.Value) (string, bool) { return display.Show(v, a.outStyle.Colorless()) }, // what is printed is cleaned
 	}
 	if f.IsDocument() {
 		o.Stdout = o.Notes
