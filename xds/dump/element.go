@@ -39,16 +39,22 @@ func (s *splitter) element(i int, l list) (int, error) {
 		}
 		return i, syntaxf(i, "unexpected %s, want an object in the list of a section", glimpse(s.src[i:]))
 	}
-	var w wrapper
-	end, err := s.wrapper(i, &w)
-	if err != nil {
-		return end, err
+	if !s.looked {
+		s.looked, s.ahead = true, s.lookAhead(i)
+	}
+	w, end := s.ahead.at(i)
+	if w == nil {
+		var err error
+		w = new(wrapper)
+		if end, err = s.wrapper(i, w); err != nil {
+			return end, err
+		}
 	}
 	if l.kind == resource.ScopedRoutes {
-		s.scoped(i, end, l, &w)
+		s.scoped(i, end, l, w)
 		return end, nil
 	}
-	s.wrapped(l, &w)
+	s.wrapped(l, w)
 	return end, nil
 }
 

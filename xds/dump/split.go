@@ -33,6 +33,8 @@ type splitter struct {
 	source  string
 	section string
 	dump    *Dump
+	looked  bool // whether it was tried to start ahead
+	ahead   *ahead
 }
 
 func newSplitter(store *resource.Store, src []byte, o Options) *splitter {
