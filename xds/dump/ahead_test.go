@@ -72,7 +72,7 @@ func TestAheadFaults(t *testing.T) {
 	for _, text := range [][]byte{text[:len(text)-2], text[:len(text)*3/4], text[:len(text)/2+7], text[:len(text)/3], bad} {
 		alone := newSplitter(resource.NewStore(), text, Options{Source: "test"})
 		alone.looked = true
-		want := alone.document()
+		want := alone.fault(alone.document())
 		if _, got := Split(resource.NewStore(), text, Options{Source: "test"}); got == nil || want == nil || got.Error() != want.Error() {
 			t.Errorf("%d bytes: error %v, want %v", len(text), got, want)
 		}
