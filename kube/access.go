@@ -47,7 +47,8 @@ type Need struct {
 	Asked    bool // used only when somebody asks for what it is for
 }
 
-// Needs lists every access that this package uses. All but the last three read; those that create store nothing: a tunnel, an answer, a token.
+// Needs lists every access that this package uses. Those that create store nothing in the cluster: they make a tunnel,
+// answers, a token.
 func Needs() []Need {
 	return []Need{
 		{Access: Access{Verb: "list", Resource: "pods"}, For: "find control planes and proxies (without it in all namespaces: in one)"},
@@ -59,6 +60,7 @@ func Needs() []Need {
 		{Access: Access{Verb: "list", Resource: "*", Group: "*"}, For: "objects asked for by kind", Optional: true, Asked: true},
 		{Access: Access{Verb: "create", Resource: "pods", Subresource: "portforward"}, For: "tunnels to control planes and proxies"},
 		{Access: Access{Verb: "create", Group: "authorization.k8s.io", Resource: "selfsubjectaccessreviews"}, For: "tell what this user may do", Optional: true, Asked: true},
+		{Access: Access{Verb: "create", Group: "authorization.k8s.io", Resource: "selfsubjectrulesreviews"}, For: "list what this user may do", Optional: true, Asked: true},
 		{Access: Access{Verb: "create", Resource: "serviceaccounts", Subresource: "token"}, For: "a token for a control plane's own API", Optional: true, Asked: true},
 	}
 }

@@ -30,7 +30,8 @@ func (c *Cluster) DialPod(ctx context.Context, namespace, pod string, port int) 
 		if err == nil {
 			return conn, nil
 		}
-		c.tunnels.release(t, true)
+		c.tunnels.spoil(t)
+		c.tunnels.release(t)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
@@ -108,7 +109,8 @@ type conn struct {
 	failures chan string   // what the other side says went wrong, closed when it has ended
 	closed   chan struct{} // by the user
 	once     sync.Once
-	busy     atomic.Bool // something was written, and nobody said that the answer is complete
+	busy     atomic.Bool // it is for a request of which nobody said yet that its answer is complete
+	written  atomic.Bool // the request was begun
 
 	mu  sync.Mutex
 	err error // why the other side ended the connection; nil when it just did
@@ -117,14 +119,19 @@ type conn struct {
 func newConn(c *Cluster, t *tunnel, port int, pair streamPair) *conn {
 	near, far := net.Pipe()
 	n := &conn{Conn: near, far: far, cluster: c, tunnel: t, port: port, pair: pair, failures: make(chan string, 1), closed: make(chan struct{})}
+	n.busy.Store(true)
+	c.tunnels.join(t, n)
 	go n.listen()
 	var copying sync.WaitGroup
 	copying.Go(n.down)
 	copying.Go(n.up)
 	go func() {
 		copying.Wait()
+		pair.data.Reset() // where the other side ended it, ours is still open
+		pair.errors.Reset()
 		t.link.RemoveStreams(pair.data, pair.errors)
-		c.tunnels.release(t, !n.clean())
+		c.tunnels.leave(t, n)
+		c.tunnels.release(t)
 	}()
 	return n
 }
@@ -143,6 +150,10 @@ func readAll(s httpstream.Stream) string {
 
 // failureWait is how long after the end of a connection the reason of it may come.
 const failureWait = time.Second
+
+// completeWait is how long after a connection is closed it may be said that its last answer was complete: net/http closes one that it will not keep
+// before the answer's end is read.
+const completeWait = 50 * time.Millisecond
 
 // lossWait is how long after the end of a connection that of its tunnel may come.
 const lossWait = 200 * time.Millisecond
@@ -163,7 +174,7 @@ func readFailure(s httpstream.Stream) string {
 // up copies what the user writes.
 func (n *conn) up() {
 	io.Copy(n.pair.data, n.far)
-	// Nothing more will come from the user: he closed the connection, or the other side did.
+	// Either the user closed the connection, which down has to learn, or the other side did, which down knows.
 	select {
 	case <-n.closed:
 		n.pair.data.Reset()
@@ -182,6 +193,9 @@ func (n *conn) down() {
 		n.mu.Lock()
 		n.err = err
 		n.mu.Unlock()
+		if err != nil {
+			n.cluster.tunnels.spoil(n.tunnel)
+		}
 	}
 	n.far.Close()
 }
@@ -216,22 +230,6 @@ func (n *conn) verdict() error {
 	}
 }
 
-// clean tells whether nothing is left half done on the other side. What was given up goes on there: a hanging process keeps the kubelet in front of it
-// busy, and a kubelet sends all that is left of an answer even after its stream was reset, which holds up whoever comes next.
-func (n *conn) clean() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.err != nil || n.tunnel.lost() {
-		return false
-	}
-	select {
-	case <-n.closed:
-		return !n.busy.Load()
-	default:
-		return true
-	}
-}
-
 func (n *conn) reason(err error) error {
 	if err == nil {
 		return nil
@@ -253,17 +251,34 @@ func (n *conn) Read(p []byte) (int, error) {
 
 func (n *conn) Write(p []byte) (int, error) {
 	n.busy.Store(true)
+	n.written.Store(true)
 	written, err := n.Conn.Write(p)
 	return written, n.reason(err)
 }
 
-// Close ends the connection.
+// Close ends the connection. What is given up by that goes on on the other side: a hanging process keeps the kubelet in front of it busy, and a kubelet
+// sends all that is left of an answer even after its stream was reset, which holds up whoever comes next in the same tunnel.
 func (n *conn) Close() error {
 	n.once.Do(func() {
 		close(n.closed)
+		if n.written.Load() && n.busy.Load() {
+			time.AfterFunc(completeWait, func() {
+				if n.busy.Load() {
+					n.cluster.tunnels.spoil(n.tunnel)
+				}
+			})
+		}
 		n.Conn.Close() // which up sees; to end the streams may take a while on a tunnel that hangs
 	})
 	return nil
+}
+
+// complete says that the answer to all that was written has come.
+func (n *conn) complete() {
+	n.busy.Store(false)
+	if n.tunnel.spoilt.Load() {
+		n.Close()
+	}
 }
 
 func (n *conn) LocalAddr() net.Addr  { return podAddr("here") }

@@ -99,7 +99,7 @@ func (b *body) Read(p []byte) (int, error) {
 
 func (b *body) complete() {
 	if b.conn != nil {
-		b.conn.busy.Store(false)
+		b.conn.complete()
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -61,6 +62,8 @@ type tunnel struct {
 	users  int
 	next   int // id of the next forwarded connection
 	linger *time.Timer
+	conns  map[*conn]bool
+	spoilt atomic.Bool // something was left half done in it
 }
 
 func newTunnels(dial func(context.Context, podKey) (*link, error)) *tunnels {
@@ -77,7 +80,7 @@ func (ts *tunnels) acquire(ctx context.Context, key podKey) (t *tunnel, fresh bo
 	}
 	if t == nil {
 		fresh = true
-		t = &tunnel{key: key, ready: make(chan struct{})}
+		t = &tunnel{key: key, ready: make(chan struct{}), conns: map[*conn]bool{}}
 		// The opening belongs to all who wait for it: it ends when the last of them has gone.
 		opening, cancel := context.WithTimeout(context.Background(), tunnelTimeout)
 		t.cancel = cancel
@@ -95,11 +98,11 @@ func (ts *tunnels) acquire(ctx context.Context, key podKey) (t *tunnel, fresh bo
 	select {
 	case <-t.ready:
 	case <-ctx.Done():
-		ts.release(t, false)
+		ts.release(t)
 		return nil, false, context.Cause(ctx)
 	}
 	if t.err != nil {
-		ts.release(t, true)
+		ts.release(t)
 		return nil, false, t.err
 	}
 	return t, fresh, nil
@@ -148,14 +151,47 @@ func (t *tunnel) lost() bool {
 	}
 }
 
-// release gives a tunnel back. One that is spoilt serves those who use it but nobody new: something was left half done in it.
-func (ts *tunnels) release(t *tunnel, spoilt bool) {
+// spoil ends the use of a tunnel that something was left half done in: nobody new gets it, and connections that are kept for later are closed. Those in
+// use come to their end.
+func (ts *tunnels) spoil(t *tunnel) {
+	ts.mu.Lock()
+	if ts.usable[t.key] == t {
+		delete(ts.usable, t.key)
+	}
+	t.spoilt.Store(true)
+	var idle []*conn
+	for c := range t.conns {
+		if !c.busy.Load() {
+			idle = append(idle, c)
+		}
+	}
+	if t.users == 0 {
+		ts.end(t)
+	}
+	ts.mu.Unlock()
+	for _, c := range idle {
+		c.Close()
+	}
+}
+
+// join and leave keep the list of a tunnel's connections.
+func (ts *tunnels) join(t *tunnel, c *conn) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	t.conns[c] = true
+}
+
+func (ts *tunnels) leave(t *tunnel, c *conn) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	delete(t.conns, c)
+}
+
+// release gives a tunnel back.
+func (ts *tunnels) release(t *tunnel) {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	t.users--
-	if spoilt && ts.usable[t.key] == t {
-		delete(ts.usable, t.key)
-	}
 	if t.users > 0 {
 		return
 	}

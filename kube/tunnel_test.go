@@ -168,6 +168,9 @@ func TestTunnelErrors(t *testing.T) {
 		text    string
 	}{
 		{"nothing listens", func(*kubetest.Server) {}, kube.NotListening, "nothing listens on port 15000 in pod web.default"},
+		{"refused before the connection stands", func(s *kubetest.Server) {
+			s.Reject("default", "web", 15000, "error forwarding port 15000 to pod: dial tcp 127.0.0.1:15000: connect: connection refused")
+		}, kube.NotListening, "nothing listens on port 15000 in pod web.default"},
 		{"no pod", func(s *kubetest.Server) { s.Remove("default", "web") }, kube.NotFound, "no such pod any more"},
 		{"forbidden", func(s *kubetest.Server) {
 			s.Refuse(func(*http.Request) *metav1.Status { return kubetest.Forbidden(`User "tester" cannot create`) })
@@ -312,10 +315,14 @@ func TestGivenUpInTheMiddle(t *testing.T) {
 			t.Fatal(err)
 		}
 		response.Body.Close()
-		eventually(t, "the tunnel of the answer that was given up is closed", func() bool { open, _ := s.Tunnels(); return open == 0 })
-		if _, err := get(t.Context(), c, "http://web.default:80/"); err != nil {
-			t.Error(err)
-		}
+		eventually(t, "another tunnel is opened", func() bool {
+			if _, err := get(t.Context(), c, "http://web.default:80/"); err != nil {
+				t.Fatal(err)
+			}
+			_, opened := s.Tunnels()
+			return opened == 2
+		})
+		eventually(t, "the tunnel of the answer that was given up is closed", func() bool { open, _ := s.Tunnels(); return open == 1 })
 	})
 }
 

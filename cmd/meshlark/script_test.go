@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -26,6 +27,9 @@ func TestMain(m *testing.M) {
 //
 //	status N PROGRAM ARGS...  run a program that must end with exit status N
 //	faulty MODE VAR           start a server that misbehaves; its URL is in $VAR
+//	kubeconfig FILE CONTEXT=URL...
+//	                          write a kubeconfig, the first context the current
+//	                          one
 //	istiod VAR                start a server that answers as the recorded istiod
 //	                          did; its URL is in $VAR
 //
@@ -61,8 +65,9 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"status": expectStatus,
-			"faulty": startFaulty,
+			"status":     expectStatus,
+			"faulty":     startFaulty,
+			"kubeconfig": writeKubeconfig,
 			"istiod": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 1 {
 					ts.Fatalf("usage: istiod VAR")
@@ -71,6 +76,26 @@ func TestScripts(t *testing.T) {
 			},
 		},
 	})
+}
+
+// writeKubeconfig writes a kubeconfig of API servers.
+func writeKubeconfig(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: kubeconfig FILE CONTEXT=URL...")
+	}
+	first, _, _ := strings.Cut(args[1], "=")
+	text := "apiVersion: v1\nkind: Config\ncurrent-context: " + first + "\nusers: [{name: dev, user: {token: secret}}]\n"
+	var clusters, contexts string
+	for _, arg := range args[1:] {
+		name, url, ok := strings.Cut(arg, "=")
+		if !ok {
+			ts.Fatalf("%q: want CONTEXT=URL", arg)
+		}
+		clusters += fmt.Sprintf("- {name: %s, cluster: {server: %q}}\n", name, url)
+		contexts += fmt.Sprintf("- {name: %s, context: {cluster: %s, user: dev, namespace: shop}}\n", name, name)
+	}
+	text += "clusters:\n" + clusters + "contexts:\n" + contexts
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
 
 // expectStatus runs a program whose exit status is part of what is tested.
@@ -105,7 +130,7 @@ func serve(ts *testscript.TestScript, variable string, h http.Handler) {
 // startFaulty starts a server that fails in one of the ways that servers do.
 func startFaulty(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: faulty refuse|hang|close|cut|503|html|empty VAR")
+		ts.Fatalf("usage: faulty refuse|hang|close|cut|401|403|503|html|empty VAR")
 	}
 	mode, variable := args[0], args[1]
 	if mode == "refuse" {
@@ -127,6 +152,14 @@ func startFaulty(ts *testscript.TestScript, neg bool, args []string) {
 			fmt.Fprint(w, `{"version": "ab`)
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
+		case "401":
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusUnauthorized)
+			fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"Unauthorized","reason":"Unauthorized","code":401}`)
+		case "403":
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"pods is forbidden: User \"dev\" cannot list resource \"pods\"","reason":"Forbidden","code":403}`)
 		case "503":
 			http.Error(w, "upstream connect error or disconnect/reset before headers", http.StatusServiceUnavailable)
 		case "html":

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -40,6 +41,7 @@ type Server struct {
 	pods      []corev1.Pod
 	documents map[string]http.Handler
 	ports     map[string]string // "namespace/pod:port" to the address of what listens
+	rejected  map[string]string // "namespace/pod:port" to why no connection to it ever stands
 	refuse    func(*http.Request) *metav1.Status
 	noSocket  bool
 	requests  []string
@@ -49,7 +51,7 @@ type Server struct {
 
 // New starts an API server with no pods. It ends with the test.
 func New(t testing.TB) *Server {
-	s := &Server{t: t, documents: map[string]http.Handler{}, ports: map[string]string{}, tunnels: map[io.Closer]bool{}}
+	s := &Server{t: t, documents: map[string]http.Handler{}, ports: map[string]string{}, rejected: map[string]string{}, tunnels: map[io.Closer]bool{}}
 	s.http = httptest.NewUnstartedServer(s)
 	s.http.Config.ErrorLog = log.New(io.Discard, "", 0) // tests hang up on it, and it on them
 	s.http.StartTLS()                                   // without TLS, client-go sends no credentials
@@ -144,6 +146,13 @@ func (s *Server) ListenAt(namespace, pod string, port int, address string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ports[fmt.Sprintf("%s/%s:%d", namespace, pod, port)] = address
+}
+
+// Reject makes connections to a port of a pod fail before they stand, for the given reason.
+func (s *Server) Reject(namespace, pod string, port int, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rejected[fmt.Sprintf("%s/%s:%d", namespace, pod, port)] = reason
 }
 
 // Requests gives "METHOD path?query" of every request so far.
@@ -335,6 +344,14 @@ func (p *pairs) add(stream httpstream.Stream, replied <-chan struct{}) error {
 	data, failures := stream, other
 	if h.Get(corev1.StreamType) == corev1.StreamTypeError {
 		data, failures = other, stream
+	}
+	p.server.mu.Lock()
+	reason, rejected := p.server.rejected[p.target+":"+h.Get(corev1.PortHeader)]
+	p.server.mu.Unlock()
+	if rejected {
+		io.WriteString(failures, reason)
+		failures.Close()
+		return errors.New(reason) // which resets the stream
 	}
 	go func() {
 		<-replied

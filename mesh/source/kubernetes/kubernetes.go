@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,6 +21,9 @@ import (
 	"github.com/meshlark/meshlark/mesh/source/fetch"
 	"github.com/meshlark/meshlark/xds/resource"
 )
+
+// Prefix is what specs of this kind begin with; the name of a context follows.
+const Prefix = "kube:"
 
 // Options say which cluster is read, and how.
 type Options struct {
@@ -45,9 +49,13 @@ type Source struct {
 	readers map[readerKey]mesh.Reader
 }
 
-// New makes a source of the cluster that the options choose. Nothing is read yet, not even the kubeconfig.
+// New makes a source of the cluster that the options choose, named by what follows "kube:" in the spec; "kube:" is the current context. Nothing is read
+// yet, not even the kubeconfig.
 func New(spec string, o Options) *Source {
-	return &Source{spec: spec, options: o, istiods: map[istiodKey]surveyor{}, readers: map[readerKey]mesh.Reader{}}
+	if name, ok := strings.CutPrefix(spec, Prefix); ok && name != "" {
+		o.Kube.Context = name
+	}
+	return &Source{spec: strings.TrimSuffix(spec, ":"), options: o, istiods: map[istiodKey]surveyor{}, readers: map[readerKey]mesh.Reader{}}
 }
 
 // Spec is what the user named the source by.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -139,7 +140,9 @@ func describe(t *testing.T, m *mesh.Mesh) (lines, failures []string) {
 func scene(t *testing.T) *kubetest.Server {
 	s := kubetest.New(t)
 	yes, always := true, corev1.ContainerRestartPolicyAlways
-	s.Add(
+	ending := istiodPod("istio-system", "istiod-0", "default")
+	ending.DeletionTimestamp = &metav1.Time{Time: time.Unix(0, 0)}
+	s.Add(ending,
 		istiodPod("istio-system", "istiod-1", "default"), istiodPod("istio-system", "istiod-canary-1", "canary"),
 		proxyPod("default", "web-1", "sidecar"),
 		proxyPod("default", "api-1", "sidecar"),
@@ -381,8 +384,13 @@ func TestUnreachable(t *testing.T) {
 	}
 	_, err = mesh.New([]mesh.Source{kubernetes.New("kube:", kubernetes.Options{})}, mesh.Options{}).Proxies(t.Context())
 	var none *kube.NoConfigError
-	if !errors.As(err, &none) {
+	if !errors.As(err, &none) || !strings.HasPrefix(err.Error(), "cannot read kube: ") {
 		t.Errorf("error %v, want that there is no kubeconfig", err)
+	}
+	_, err = mesh.New([]mesh.Source{kubernetes.New("kube:other", kubernetes.Options{Kube: kube.Options{Kubeconfig: s.Kubeconfig()}})}, mesh.Options{}).Proxies(t.Context())
+	var config *kube.ConfigError
+	if !errors.As(err, &config) || !strings.Contains(err.Error(), `no context "other"; there are: test`) {
+		t.Errorf("error %v, want that there is no such context", err)
 	}
 }
 
@@ -458,7 +466,42 @@ func TestAdminPort(t *testing.T) {
 	}
 }
 
-// Readers stay the same between surveys, so that there is one request to a proxy at a time, and go with their pods.
+// A proxy gets one request at a time, also when one of an older survey is under way.
+func TestOneRequestAtATime(t *testing.T) {
+	s := kubetest.New(t)
+	s.Add(proxyPod("default", "web-1", "sidecar"))
+	var now, most atomic.Int64
+	entered, leave := make(chan bool, 2), make(chan bool)
+	s.Listen("default", "web-1", 15000, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		most.Store(max(most.Load(), now.Add(1)))
+		entered <- true
+		<-leave
+		now.Add(-1)
+		envoy(w, r)
+	}))
+	m := open(s, t)
+	var wg sync.WaitGroup
+	read := func() {
+		if _, err := clusters(t, m, "web-1.default", mesh.Actual); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Go(read)
+	<-entered
+	m.Refresh()
+	wg.Go(read)
+	select {
+	case <-entered:
+	case <-time.After(50 * time.Millisecond): // long enough for one that does not wait
+	}
+	close(leave)
+	wg.Wait()
+	if most.Load() != 1 {
+		t.Errorf("%d requests at a time, want 1", most.Load())
+	}
+}
+
+// What belongs to pods goes with them.
 func TestRefresh(t *testing.T) {
 	s := scene(t)
 	m := open(s, t, func(o *kubernetes.Options) { o.Fetch = fetch.Options{MaxBytes: 1 << 20} })

@@ -36,7 +36,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 }
 
 func (a *app) run(ctx context.Context, args []string) int {
-	defer a.demo.close()
+	defer a.close()
 	root := a.rootCommand()
 	root.SetArgs(args)
 	root.SetIn(a.stdin)
@@ -50,6 +50,12 @@ func (a *app) run(ctx context.Context, args []string) int {
 	return a.finish()
 }
 
+// close ends what sources hold.
+func (a *app) close() {
+	a.clusters.close()
+	a.demo.close()
+}
+
 // app is one run of the program.
 type app struct {
 	env            environment
@@ -61,6 +67,7 @@ type app struct {
 	transport      *transport
 	store          *resource.Store // shared by all meshes of the run
 	demo           embedded
+	clusters       clusters
 	options        options
 
 	// openEditor opens the line editor on the terminal; nil when nobody types.
@@ -259,10 +266,11 @@ func (a *app) sessionOptions(f display.Format) (session.Options, error) {
 	if err != nil {
 		return session.Options{}, err
 	}
+	specs, noMesh := a.named()
 	o := session.Options{
 		Predeclared:    builtins.Predeclared(),
 		Open:           func(_ context.Context, spec string) (*mesh.Mesh, error) { return a.openMesh([]string{spec}) },
-		AllowedSources: slices.Concat(a.options.sources, a.options.allowSources, []string{demoSpec}),
+		AllowedSources: slices.Concat(specs, a.options.allowSources, []string{demoSpec}),
 		Files:          session.Disk{},
 		WorkDir:        dir,
 		Library:        library,
@@ -270,7 +278,7 @@ func (a *app) sessionOptions(f display.Format) (session.Options, error) {
 		Stdout:         printed(a.stdout, a.outStyle),
 		Notes:          printed(a.stderr, a.errStyle),
 		MaxSteps:       a.options.maxSteps,
-		MeshError:      errNoSource,
+		MeshError:      noMesh,
 		Show:           func(v starlark.Value) (string, bool) { return display.Show(v, a.outStyle.Colorless()) }, // what is printed is cleaned
 	}
 	if f.IsDocument() {
@@ -284,11 +292,10 @@ func (a *app) sessionOptions(f display.Format) (session.Options, error) {
 	if !a.options.now.IsZero() {
 		o.Now = func() time.Time { return a.options.now.Time }
 	}
-	if len(a.options.sources) > 0 {
-		if o.Mesh, err = a.openMesh(a.options.sources); err != nil {
+	if noMesh == nil {
+		if o.Mesh, err = a.openMesh(specs); err != nil {
 			return session.Options{}, err
 		}
-		o.MeshError = nil
 	}
 	return o, nil
 }

@@ -22,8 +22,8 @@ When both sources have one proxy, these two are compared. Otherwise proxies are
 compared by name, and one that only one source has is added or removed. Sources
 are named as after -s, see meshlark --help.
 
-With -s and a PROXY, what the proxy has is compared with what its control plane
-would send it.
+With a PROXY, what the proxy of the mesh has is compared with what its control
+plane would send it.
 
 A PATH of --ignore is one as the output has it, such as
 virtual_hosts[*].routes[*].route.timeout; * stands for any characters or one
@@ -42,7 +42,7 @@ const diffExamples = `  meshlark diff before.json after.json
 func (a *app) diffCommand() *cobra.Command {
 	var o diff.Options
 	cmd := &cobra.Command{
-		Use:     "diff A B | diff -s SOURCE PROXY",
+		Use:     "diff A B | diff [-s SOURCE] PROXY",
 		Short:   "Compare two sources, or a proxy with its control plane",
 		Long:    diffDoc,
 		Example: diffExamples,
@@ -53,6 +53,9 @@ func (a *app) diffCommand() *cobra.Command {
 			case len(args) == 2, len(args) == 1 && named:
 				return nil
 			case len(args) == 1:
+				if _, err := a.named(); err == nil {
+					return nil
+				}
 				return fmt.Errorf("diff needs two sources; to compare the proxy %s with its control plane name the mesh with -s", args[0])
 			case named:
 				return errors.New("diff needs the name of a proxy of the mesh")
@@ -64,7 +67,7 @@ func (a *app) diffCommand() *cobra.Command {
 			if len(args) > 1 || len(a.options.sources) > 0 {
 				return nil, cobra.ShellCompDirectiveNoFileComp
 			}
-			found, _ := completeSource(cmd, args, toComplete)
+			found, _ := a.completeSource(cmd, args, toComplete)
 			return found, cobra.ShellCompDirectiveDefault
 		},
 
@@ -114,7 +117,11 @@ func (a *app) diffCommand() *cobra.Command {
 // compare compares what the arguments name.
 func (a *app) compare(ctx context.Context, args []string, o diff.Options) (*builtins.Diff, error) {
 	if len(args) == 1 {
-		m, err := a.openMesh(a.options.sources)
+		specs, err := a.named()
+		if err != nil {
+			return nil, err
+		}
+		m, err := a.openMesh(specs)
 		if err != nil {
 			return nil, err
 		}

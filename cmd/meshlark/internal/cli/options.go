@@ -13,6 +13,7 @@ import (
 // options is what the flags say that all commands share.
 type options struct {
 	sources      []string
+	cluster      clusterFlags
 	allowSources []string
 	runbooks     []string // folders
 	allowPartial bool
@@ -30,6 +31,7 @@ func defaultOptions() options {
 
 func (o *options) bind(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.sources, "source", "s", nil, "read the mesh from `SOURCE`, as meshlark --help lists them; may be repeated")
+	o.cluster.bind(f)
 	f.StringArrayVar(&o.allowSources, "allow-source", nil, "let scripts open `SOURCE` over the network, beside those of --source; may be repeated")
 	f.StringArrayVar(&o.runbooks, "runbooks", nil, "also know the runbooks of the folder `DIR` by name, before the shipped ones; may be repeated")
 	f.BoolVar(&o.allowPartial, "allow-partial", false, "take an answer from which something was left out for a whole one")

@@ -15,7 +15,8 @@ const rootDoc = `meshlark asks questions about an Envoy mesh in Starlark, a smal
 Python: proxies, listeners, routes, clusters, endpoints and secrets are values,
 and jq filters work on all of them.
 
-The mesh is read from the sources named with -s:
+The mesh is that of the sources named with -s, and without any that of the
+Kubernetes cluster which is the kubeconfig's current context:
 
 %s
 
@@ -28,6 +29,8 @@ Exit status: 0 ok, 1 a check failed, 2 usage, 3 an error in the script,
 else to standard error; what goes to a pipe or a file is whole.`
 
 const rootExamples = `  meshlark demo
+  meshlark
+  meshlark -s kube:staging -e 'proxies()'
   meshlark -s istiod+http://localhost:15014
   meshlark -s dump.json -e 'clusters()'
   meshlark -s http://localhost:15000 -e 'clusters(fqdn="reviews")' -o json
@@ -75,7 +78,8 @@ func (a *app) bindQuestion(cmd *cobra.Command, exprs *[]string) *display.Format 
 // bindOptions gives a command the flags that all commands share.
 func (a *app) bindOptions(cmd *cobra.Command) {
 	a.options.bind(cmd.Flags())
-	cmd.RegisterFlagCompletionFunc("source", completeSource)
+	cmd.RegisterFlagCompletionFunc("source", a.completeSource)
+	cmd.RegisterFlagCompletionFunc("context", a.completeContext)
 	cmd.RegisterFlagCompletionFunc("runbooks", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return nil, cobra.ShellCompDirectiveFilterDirs
 	})

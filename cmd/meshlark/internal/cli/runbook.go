@@ -232,8 +232,8 @@ func messageOf(err error) string {
 func (a *app) books(names []string) ([]book, error) {
 	var all []book
 	if len(names) == 0 {
-		if len(a.options.sources) == 0 {
-			return nil, errNoSource
+		if _, err := a.named(); err != nil {
+			return nil, err
 		}
 		library, err := a.library()
 		if err != nil {

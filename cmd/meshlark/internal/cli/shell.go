@@ -46,9 +46,6 @@ func (a *app) converse(ctx context.Context, banner string) error {
 		return err
 	}
 	o.AnySource = true
-	if o.Mesh == nil {
-		o.MeshError = errors.New("no source: name one with :source, or try :source demo")
-	}
 	// While a statement runs, Ctrl-C is a signal; at the prompt it is a key.
 	interrupts := make(chan os.Signal, 1)
 	signal.Notify(interrupts, os.Interrupt)
@@ -57,8 +54,16 @@ func (a *app) converse(ctx context.Context, banner string) error {
 	if err != nil {
 		a.note("%v", err)
 	}
+	s := session.New(o)
 	a.shell = repl.New(repl.Options{
-		Session:     session.New(o),
+		Session: s,
+		Context: func() string {
+			m, err := s.Mesh()
+			if m == nil {
+				return err.Error()
+			}
+			return a.clusters.describe(m)
+		},
 		Stdout:      a.stdout,
 		Stderr:      a.stderr,
 		Style:       a.outStyle,

@@ -12,10 +12,8 @@ import (
 	"github.com/meshlark/meshlark/mesh"
 	"github.com/meshlark/meshlark/mesh/source"
 	"github.com/meshlark/meshlark/mesh/source/fetch"
+	"github.com/meshlark/meshlark/mesh/source/kubernetes"
 )
-
-// errNoSource is why there is no mesh when the command line names none.
-var errNoSource = &usageError{err: errors.New("no source: name one with -s, or try meshlark demo"), hint: sourceForms("-s")}
 
 // errTyped is why standard input is no source of a shell.
 var errTyped = &usageError{err: errors.New("source -: standard input is what is typed here")}
@@ -24,7 +22,12 @@ var errTyped = &usageError{err: errors.New("source -: standard input is what is 
 // does so: the flag, or the shell's command.
 func sourceForms(word string) string {
 	var b strings.Builder
-	for _, f := range append(source.Forms(), source.Form{Spec: demoSpec, Doc: "a simulated mesh inside meshlark"}) {
+	forms := slices.Concat(
+		[]source.Form{{Spec: kubernetes.Prefix + "CONTEXT", Doc: "a Kubernetes cluster, by its context in the kubeconfig; kube: is the current one"}},
+		source.Forms(),
+		[]source.Form{{Spec: demoSpec, Doc: "a simulated mesh inside meshlark"}},
+	)
+	for _, f := range forms {
 		if f.Spec != "-" || word == "-s" {
 			fmt.Fprintf(&b, "  %s %-26s %s\n", word, f.Spec, f.Doc)
 		}
@@ -33,10 +36,16 @@ func sourceForms(word string) string {
 }
 
 // sourceBeginnings is what a source that is no file begins with, for completion.
-var sourceBeginnings = []string{demoSpec, "http://", "https://", "istiod+http://", "istiod+https://"}
+var sourceBeginnings = []string{demoSpec, kubernetes.Prefix, "http://", "https://", "istiod+http://", "istiod+https://"}
 
-func completeSource(_ *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+func (a *app) completeSource(_ *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 	var found []string
+	if strings.HasPrefix(toComplete, kubernetes.Prefix) {
+		for _, name := range a.contexts() {
+			found = append(found, kubernetes.Prefix+name)
+		}
+		return found, cobra.ShellCompDirectiveNoFileComp
+	}
 	for _, spec := range sourceBeginnings {
 		if strings.HasPrefix(spec, toComplete) {
 			found = append(found, spec)
@@ -67,6 +76,14 @@ func (a *app) newSources(specs []string) ([]mesh.Source, error) {
 		}
 		if spec == demoSpec {
 			sources = append(sources, &demoSource{demo: &a.demo, opener: o})
+			continue
+		}
+		if strings.HasPrefix(spec, kubernetes.Prefix) {
+			c := a.newCluster(spec)
+			if !slices.ContainsFunc(sources, func(s mesh.Source) bool { return s.Spec() == c.Spec() }) {
+				sources = append(sources, c)
+				a.clusters.add(c)
+			}
 			continue
 		}
 		if isOther(spec) {

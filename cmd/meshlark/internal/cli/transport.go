@@ -41,16 +41,35 @@ func newTransport(a *app) *transport {
 
 // RoundTrip implements http.RoundTripper.
 func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	return t.roundTrip(t.base, req)
+}
+
+// around does for another round tripper what t does for its own.
+func (t *transport) around(base http.RoundTripper) http.RoundTripper {
+	return roundTripper(func(req *http.Request) (*http.Response, error) { return t.roundTrip(base, req) })
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+func (t *transport) roundTrip(base http.RoundTripper, req *http.Request) (*http.Response, error) {
 	what := "GET " + req.URL.Redacted()
-	t.active.Add(1)
-	t.say(what)
-	resp, err := t.base.RoundTrip(req)
+	end := t.begin(req.Context(), what)
+	resp, err := base.RoundTrip(req)
 	if err != nil {
-		t.done(req)
+		end()
 		return nil, err
 	}
-	resp.Body = &countedBody{ReadCloser: resp.Body, t: t, req: req, what: what}
+	resp.Body = &countedBody{ReadCloser: resp.Body, t: t, end: end, what: what}
 	return resp, nil
+}
+
+// begin says that a source is waited for from now on, until end is called.
+func (t *transport) begin(ctx context.Context, what string) (end func()) {
+	t.active.Add(1)
+	t.say(what)
+	return func() { t.done(ctx) }
 }
 
 func (t *transport) say(what string) {
@@ -59,8 +78,8 @@ func (t *transport) say(what string) {
 	}
 }
 
-func (t *transport) done(req *http.Request) {
-	if errors.Is(req.Context().Err(), context.DeadlineExceeded) {
+func (t *transport) done(ctx context.Context) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		t.late.Store(true)
 	}
 	if t.active.Add(-1) == 0 && !t.silent.Load() {
@@ -72,7 +91,7 @@ func (t *transport) done(req *http.Request) {
 type countedBody struct {
 	io.ReadCloser
 	t      *transport
-	req    *http.Request
+	end    func()
 	what   string
 	read   int64
 	closed atomic.Bool
@@ -87,7 +106,7 @@ func (b *countedBody) Read(p []byte) (int, error) {
 
 func (b *countedBody) Close() error {
 	if !b.closed.Swap(true) {
-		b.t.done(b.req)
+		b.end()
 	}
 	return b.ReadCloser.Close()
 }
