@@ -8,7 +8,7 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 win
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## build bin/meshlark
@@ -47,3 +47,13 @@ cross: ## build for every platform that is released
 .PHONY: envoy
 envoy: ## install the Envoy that tests talk to, unless one is on PATH, and print where it is
 	@.ci/envoy
+
+.PHONY: e2e
+e2e: ## test on the lab: a real mesh on this machine (Linux); the first time its programs are built, for about ten minutes
+	@envoy=$$(.ci/envoy) && export MESHLARK_ENVOY=$$envoy CI=true && cd lab && go vet ./... && \
+	go run ./cmd/lab -build && go test -count=1 -p 1 -timeout 20m ./...
+
+.PHONY: lab-up
+lab-up: ## bring the lab up and leave it up until Ctrl-C; LAB names flags, such as LAB='-scene stale'
+	@envoy=$$(.ci/envoy) && export MESHLARK_ENVOY=$$envoy && cd lab && \
+	go build -o ../bin/lab ./cmd/lab && exec ../bin/lab $(LAB)
