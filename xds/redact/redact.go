@@ -4,7 +4,8 @@
 // was built without, or in a string of YAML passes. This package goes by names and by looks: the fields of Envoy's protos
 // that carry udpa.annotations.sensitive are replaced wherever a member of that name and shape stands, and private keys are found by
 // what they are, in any string: PEM of every sort, DER in base64 or hexadecimal (also inside one another), JSON Web Keys;
-// through JSON escapes, percent-encoding and text inside text. Certificates and public keys stay.
+// through JSON escapes, percent-encoding and text inside text. So are tokens: JSON Web Tokens and credentials of an authorization header.
+// Certificates and public keys stay.
 //
 // The replacement is Envoy's: "[redacted]" for strings, its base64 for bytes.
 package redact
@@ -28,7 +29,7 @@ const MaxString = 64 << 20
 // and tells how many values it replaced. The error is a *rawjson.SyntaxError; dst is then returned as it came.
 func Compact(dst, src []byte) (out []byte, redacted int, err error) {
 	base := len(dst)
-	w := rawjson.Watch{Keys: sensitiveKeys, Long: leastRun, LongString: suspicious}
+	w := rawjson.Watch{Keys: sensitiveKeys, Long: leastToken, LongString: suspicious}
 	out, err = rawjson.CompactWatch(dst, src, &w)
 	if err != nil || !w.Found {
 		return out, 0, err
@@ -41,7 +42,7 @@ func Compact(dst, src []byte) (out []byte, redacted int, err error) {
 }
 
 // suspicious reports whether a string has to be looked at closely. Almost none has.
-func suspicious(quoted []byte) bool { return hasRun(quoted) || isProvider(quoted) }
+func suspicious(quoted []byte) bool { return len(quoted) >= leastRun && (hasRun(quoted) || isProvider(quoted)) || hasToken(quoted) }
 
 // A mode says what to do with the strings of a value.
 type mode int
@@ -192,7 +193,8 @@ func (r *rewriter) clear(scalar []byte) {
 
 // text copies the string src[i:end], quotes included, without the private keys in it.
 func (r *rewriter) text(i, end int) error {
-	quoted := r.src[i:end]
+	quoted, n := withoutTokens(r.src[i:end])
+	r.redacted += n
 	if len(quoted) < leastRun+2 || !hasRun(quoted) {
 		r.out = append(r.out, quoted...)
 		return nil
