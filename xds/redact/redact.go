@@ -42,7 +42,9 @@ func Compact(dst, src []byte) (out []byte, redacted int, err error) {
 }
 
 // suspicious reports whether a string has to be looked at closely. Almost none has.
-func suspicious(quoted []byte) bool { return len(quoted) >= leastRun && (hasRun(quoted) || isProvider(quoted)) || hasToken(quoted) }
+func suspicious(quoted []byte) bool {
+	return len(quoted) >= leastRun && (hasRun(quoted) || isProvider(quoted)) || hasToken(quoted)
+}
 
 // A mode says what to do with the strings of a value.
 type mode int

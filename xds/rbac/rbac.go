@@ -1,0 +1,282 @@
+// Package rbac decides whether access rules let a request or a connection pass, as Envoy's RBAC filters do, and says which policy decided.
+//
+// Policies are tried in the order of their ids. A policy holds when one of its permissions and one of its principals do. Rules with action ALLOW let
+// pass what a policy holds for and nothing else; DENY refuses what a policy holds for; LOG lets everything pass. Conditions
+// in CEL and extensions are not evaluated: a policy with one is taken not to hold, and the decision says so.
+package rbac
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/meshlark/meshlark/xds/explain"
+	"github.com/meshlark/meshlark/xds/extension"
+	"github.com/meshlark/meshlark/xds/listener"
+	"github.com/meshlark/meshlark/xds/match"
+	"github.com/meshlark/meshlark/xds/rawjson"
+)
+
+// A Decision is what one set of rules says.
+type Decision struct {
+	Allowed bool
+	// Policy is the id of the policy that held, "" for none.
+	Policy string
+	Action string // of the rules: ALLOW, DENY, LOG; "" for a matcher tree
+	Shadow bool   // the decision is only reported
+	Reason string
+	Step   explain.Step
+	// Details is what Envoy logs for a request that is refused; Code is the status of its answer.
+	Details string
+	Code    int
+}
+
+// Body is what Envoy answers a refused request with.
+const Body = "RBAC: access denied"
+
+// Evaluate asks one set of rules about a request. For a network filter the request has no headers.
+func Evaluate(rules listener.RBAC, r *match.Request) Decision {
+	e := evaluation{request: r}
+	d := Decision{Action: rules.Action, Shadow: rules.Shadow}
+	d.Step = explain.Step{Question: fmt.Sprintf("does %s let the request pass?", cmp.Or(rules.Filter, "RBAC"))}
+	if rules.Shadow {
+		d.Step.Question += " (shadow rules)"
+	}
+	if rules.Matcher.Exists() {
+		e.tree(rules.Matcher, &d)
+	} else {
+		e.policies(rules, &d)
+	}
+	d.Step.Unmodelled = e.unmodelled
+	if d.Step.Answer = "yes"; !d.Allowed {
+		d.Step.Answer = "no"
+	}
+	if !d.Allowed && !d.Shadow {
+		id := cmp.Or(d.Policy, "none")
+		d.Code, d.Details = 403, "rbac_access_denied_matched_policy["+strings.ReplaceAll(id, " ", "_")+"]"
+	}
+	return d
+}
+
+type evaluation struct {
+	request    *match.Request
+	unmodelled []string
+	steps      int
+}
+
+// Limits on what a hostile configuration can ask for.
+const (
+	maxDepth = 64
+	maxSteps = 100_000
+)
+
+func (e *evaluation) policies(rules listener.RBAC, d *Decision) {
+	for _, p := range rules.Policies {
+		c := explain.Candidate{Name: p.ID}
+		holds, why := e.policy(p.Body)
+		c.Won, c.Why = holds, why
+		d.Step.Candidates = append(d.Step.Candidates, c)
+		if holds {
+			d.Policy = p.ID
+			break
+		}
+	}
+	switch rules.Action {
+	case "DENY":
+		d.Allowed = d.Policy == ""
+	case "LOG":
+		d.Allowed = true
+	default:
+		d.Allowed = d.Policy != ""
+	}
+	switch {
+	case d.Policy != "":
+		d.Reason = fmt.Sprintf("%s policy %s holds", rules.Action, d.Policy)
+	case rules.Action == "ALLOW":
+		d.Reason = fmt.Sprintf("none of %d ALLOW policies holds", len(rules.Policies))
+	default:
+		d.Reason = fmt.Sprintf("no %s policy holds", rules.Action)
+	}
+}
+
+func (e *evaluation) policy(body rawjson.Value) (holds bool, why string) {
+	permission, why := e.any(body.Get("permissions"), true)
+	if !permission {
+		return false, "no permission holds: " + why
+	}
+	principal, also := e.any(body.Get("principals"), false)
+	if !principal {
+		return false, "no principal holds: " + also
+	}
+	for _, field := range [...]string{"condition", "checked_condition"} {
+		if body.Get(field).Exists() {
+			e.unmodelled = append(e.unmodelled, "CEL "+field+" of a policy")
+			return false, "its CEL condition is not modelled"
+		}
+	}
+	return true, why + "; " + also
+}
+
+// any reports whether one of a list of rules holds, and why: the one that does, or each that does not.
+func (e *evaluation) any(list rawjson.Value, permission bool) (bool, string) {
+	var whys []string
+	for v := range list.Elems() {
+		holds, text := e.rule(v, permission, 0)
+		if holds {
+			return true, text
+		}
+		whys = append(whys, text)
+	}
+	if len(whys) == 0 {
+		return false, "there is none"
+	}
+	return false, strings.Join(whys, "; ")
+}
+
+// rule evaluates one Permission or Principal.
+func (e *evaluation) rule(v rawjson.Value, permission bool, depth int) (holds bool, text string) {
+	if e.steps++; depth > maxDepth || e.steps > maxSteps {
+		e.unmodelled = append(e.unmodelled, "rules that are nested too deep or too many")
+		return false, "..."
+	}
+	for kind, arg := range v.Members() {
+		return e.arm(kind, arg, permission, depth)
+	}
+	return false, "an empty rule"
+}
+
+func (e *evaluation) arm(kind string, arg rawjson.Value, permission bool, depth int) (bool, string) {
+	r := e.request
+	conn := &r.Connection
+	verdict := func(holds bool, text string) (bool, string) {
+		if holds {
+			return true, text
+		}
+		return false, "not " + text
+	}
+	switch kind {
+	case "and_rules", "andRules", "or_rules", "orRules", "and_ids", "andIds", "or_ids", "orIds":
+		list := arg.Get("rules")
+		if !permission {
+			list = arg.Get("ids")
+		}
+		return e.several(list, strings.HasPrefix(kind, "or"), permission, depth)
+	case "any":
+		return true, "any"
+	case "not_rule", "notRule", "not_id", "notId":
+		holds, text := e.rule(arg, permission, depth+1)
+		if rest, negated := strings.CutPrefix(text, "not "); negated {
+			return !holds, rest + " does not hold"
+		}
+		return !holds, "not (" + text + ")"
+	case "header":
+		h := match.NewHeaderMatch(arg)
+		if h.MatchRBAC(r) {
+			return true, "header " + h.String()
+		}
+		return false, h.Why(r)
+	case "url_path", "urlPath":
+		s := match.NewString(arg.Get("path"))
+		return verdict(r.Path != "" && s.Match(r.PathOnly()), fmt.Sprintf("path %s (it is %q)", s, r.PathOnly()))
+	case "uri_template", "uriTemplate":
+		tmpl := match.NewTemplate(extension.New(arg).Value.Str("path_template"))
+		return verdict(tmpl.Match(r.PathOnly()), fmt.Sprintf("path template %s (it is %q)", extension.New(arg).Value.Str("path_template"), r.PathOnly()))
+	case "destination_ip", "destinationIp":
+		return e.inRange(arg, "destination IP", conn.Destination.Addr().Unmap().String())
+	case "source_ip", "sourceIp":
+		return e.inRange(arg, "source IP", conn.Source.Addr().Unmap().String())
+	case "direct_remote_ip", "directRemoteIp":
+		return e.inRange(arg, "direct remote IP", conn.Direct().Addr().Unmap().String())
+	case "remote_ip", "remoteIp":
+		return e.inRange(arg, "remote IP", conn.Remote().Addr().Unmap().String())
+	case "destination_port", "destinationPort":
+		n, _ := arg.Uint()
+		return verdict(conn.Destination.IsValid() && uint64(conn.Destination.Port()) == n, fmt.Sprintf("destination port %d (it is %d)", n, conn.Destination.Port()))
+	case "destination_port_range", "destinationPortRange":
+		start, _ := arg.Get("start").Int()
+		end, _ := arg.Get("end").Int()
+		port := int64(conn.Destination.Port())
+		return verdict(conn.Destination.IsValid() && start <= port && port < end, fmt.Sprintf("destination port in [%d,%d) (it is %d)", start, end, port))
+	case "requested_server_name", "requestedServerName":
+		s := match.NewString(arg)
+		return verdict(s.Match(conn.SNI), fmt.Sprintf("server name %s (it is %q)", s, conn.SNI))
+	case "metadata":
+		m := match.NewMetadataMatch(arg)
+		return verdict(m.Match(r.Metadata), m.String())
+	case "sourced_metadata", "sourcedMetadata":
+		m := match.NewMetadataMatch(arg.Get("metadata_matcher"))
+		if source := arg.Str("metadata_source"); source == "ROUTE" || source == "1" {
+			return verdict(r.RouteMetadata != nil && m.Match(r.RouteMetadata), "route "+m.String())
+		}
+		return verdict(m.Match(r.Metadata), m.String())
+	case "filter_state", "filterState":
+		m := match.NewFilterStateMatch(arg)
+		return verdict(m.Match(r.FilterState), m.String())
+	case "authenticated":
+		return e.authenticated(arg)
+	}
+	e.unmodelled = append(e.unmodelled, "rule "+kind)
+	return false, kind + " is not modelled"
+}
+
+func (e *evaluation) several(list rawjson.Value, or, permission bool, depth int) (bool, string) {
+	var texts []string
+	for v := range list.Elems() {
+		holds, text := e.rule(v, permission, depth+1)
+		if holds == or {
+			return holds, text
+		}
+		texts = append(texts, text)
+	}
+	return !or, strings.Join(texts, " and ")
+}
+
+func (e *evaluation) inRange(arg rawjson.Value, what, got string) (bool, string) {
+	p, err := match.NewRange(arg)
+	if err != nil {
+		return false, err.Error()
+	}
+	ranges := match.Ranges{p}
+	holds := ranges.ContainsText(got)
+	text := fmt.Sprintf("%s in %s (it is %s)", what, ranges, got)
+	if !holds {
+		text = "not " + text
+	}
+	return holds, text
+}
+
+// authenticated looks at the client's certificate: the URI names in it, then the DNS names, then the subject.
+func (e *evaluation) authenticated(arg rawjson.Value) (bool, string) {
+	conn := &e.request.Connection
+	if !conn.TLS {
+		return false, "not authenticated: the connection has no TLS"
+	}
+	name := arg.Get("principal_name")
+	if !name.Exists() {
+		return true, "TLS"
+	}
+	s := match.NewString(name)
+	for _, list := range [...][]string{conn.Peer.URISANs, conn.Peer.DNSSANs, {conn.Peer.Subject}} {
+		for _, got := range list {
+			if s.Match(got) {
+				return true, fmt.Sprintf("principal %s (it is %q)", s, got)
+			}
+		}
+	}
+	return false, fmt.Sprintf("not principal %s (it is %q)", s, append(conn.Peer.URISANs, conn.Peer.DNSSANs...))
+}
+
+// tree has a matcher tree decide; what it chooses nothing for is refused.
+func (e *evaluation) tree(v rawjson.Value, d *Decision) {
+	outcome := match.Tree(v, e.request)
+	d.Step.Candidates = outcome.Candidates
+	e.unmodelled = append(e.unmodelled, outcome.Unmodelled...)
+	if !outcome.Found {
+		d.Reason = "the matcher chooses nothing, which is a refusal"
+		return
+	}
+	d.Policy = outcome.Action.Value.Str("name")
+	action := outcome.Action.Value.Str("action")
+	d.Allowed = action != "DENY" && action != "1"
+	d.Reason = fmt.Sprintf("the matcher chooses %s: %s", d.Policy, cmp.Or(action, "ALLOW"))
+}

@@ -1,0 +1,175 @@
+package routing_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/meshlark/meshlark/xds/explain"
+	"github.com/meshlark/meshlark/xds/match"
+	"github.com/meshlark/meshlark/xds/rawjson"
+	"github.com/meshlark/meshlark/xds/route"
+	"github.com/meshlark/meshlark/xds/routing"
+)
+
+func table(body string) *routing.Table { return routing.New(route.New(rawjson.Value(body))) }
+
+func TestVirtualHost(t *testing.T) {
+	domains := map[string]string{"exact": "a.com", "long": "*.x.a.com", "short": "*.a.com", "prefix": "www.*", "port": "a.com:8080", "any": "*"}
+	var hosts []string
+	for _, name := range []string{"exact", "long", "short", "prefix", "port", "any"} {
+		hosts = append(hosts, fmt.Sprintf(`{"name":%q,"domains":[%q],"routes":[{"match":{"prefix":"/"},"route":{"cluster":"c"}}]}`, name, domains[name]))
+	}
+	plain := table(`{"virtual_hosts":[` + strings.Join(hosts, ",") + `]}`)
+	portless := table(`{"ignore_port_in_host_matching":true,"virtual_hosts":[` + strings.Join(hosts, ",") + `]}`)
+	for _, tc := range []struct {
+		table      *routing.Table
+		host, want string
+	}{
+		{plain, "A.com", "exact"},
+		{plain, "y.x.a.com", "long"},
+		{plain, "x.a.com", "short"},
+		{plain, ".a.com", "any"},      // a wildcard stands for something
+		{plain, "www.a.com", "short"}, // suffixes before prefixes
+		{plain, "www.b.com", "prefix"},
+		{plain, "www.", "any"},
+		{plain, "a.com:8080", "port"},
+		{plain, "a.com:81", "any"},
+		{portless, "a.com:81", "exact"},
+		{portless, "a.com:8080", "exact"}, // the domain's port is not cut off
+		{portless, "[::1]", "any"},
+	} {
+		got := tc.table.Match(&match.Request{Host: tc.host, Path: "/"})
+		if got.VirtualHost != tc.want {
+			t.Errorf("host %s: virtual host %s, want %s", tc.host, got.VirtualHost, tc.want)
+		}
+		for _, c := range got.Steps[0].Candidates {
+			if c.Won != (c.Name == tc.want) || c.Why == "" {
+				t.Errorf("host %s: candidate %+v, want %s to win and all to say why", tc.host, c, tc.want)
+			}
+		}
+	}
+}
+
+func TestNoFallback(t *testing.T) {
+	got := table(`{"virtual_hosts":[{"name":"a","domains":["a"],"routes":[{"name":"r","match":{"path":"/x"},"route":{"cluster":"c"}}]},
+		{"name":"any","domains":["*"],"routes":[{"match":{"prefix":"/"},"route":{"cluster":"c"}}]}]}`).Match(&match.Request{Host: "a", Path: "/y"})
+	if got.Found || got.Code != 404 || got.Flags != "NR" || got.Details != "route_not_found" {
+		t.Errorf("a virtual host without a route for the request: %d %s %s, want 404 NR route_not_found", got.Code, got.Flags, got.Details)
+	}
+	if why := got.Steps[len(got.Steps)-1].Candidates[0].Why; !strings.Contains(why, `path "/y" is not /x`) {
+		t.Errorf("the route lost because %s, want because of its path", why)
+	}
+}
+
+func TestLocation(t *testing.T) {
+	for _, tc := range []struct{ redirect, host, path, want string }{
+		{`{}`, "a:80", "/p?q", "http://a:80/p?q"},
+		{`{"https_redirect":true}`, "a:80", "/p", "https://a/p"},
+		{`{"https_redirect":true}`, "a:8080", "/p", "https://a:8080/p"},
+		{`{"port_redirect":81}`, "[::1]:80", "/p", "http://[::1]:81/p"},
+		{`{"path_redirect":"/n"}`, "a", "/p?q=1", "http://a/n?q=1"},
+		{`{"path_redirect":"/n?x"}`, "a", "/p?q=1", "http://a/n?x"},
+		{`{"path_redirect":"/n","strip_query":true}`, "a", "/p?q=1", "http://a/n"},
+		{`{"prefix_rewrite":"/n/"}`, "a", "/pre/x?q", "http://a/n//x?q"},
+		{`{"regex_rewrite":{"pattern":{"regex":"^/pre/(.*)$"},"substitution":"/\\1"}}`, "a", "/pre/x?q", "http://a/x?q"},
+		{`{"host_redirect":"b","scheme_redirect":"ws"}`, "a", "/p", "ws://b/p"},
+	} {
+		body := fmt.Sprintf(`{"virtual_hosts":[{"domains":["*"],"routes":[{"match":{"prefix":"/p"},"redirect":%s}]}]}`, tc.redirect)
+		body = strings.Replace(body, `"prefix":"/p"`, `"prefix":"`+prefixOf(tc.path)+`"`, 1)
+		got := table(body).Match(&match.Request{Host: tc.host, Path: tc.path})
+		if got.Redirect != tc.want || got.Code != 301 {
+			t.Errorf("%s of http://%s%s: %d %s, want 301 %s", tc.redirect, tc.host, tc.path, got.Code, got.Redirect, tc.want)
+		}
+	}
+}
+
+func prefixOf(path string) string {
+	if strings.HasPrefix(path, "/pre") {
+		return "/pre"
+	}
+	return "/p"
+}
+
+func TestHeaderLevels(t *testing.T) {
+	add := func(value string) string {
+		return `"request_headers_to_add":[{"header":{"key":"X","value":"` + value + `"},"append_action":"OVERWRITE_IF_EXISTS_OR_ADD"}]`
+	}
+	for specific, want := range map[string]string{"false": "table", "true": "route"} {
+		body := `{"most_specific_header_mutations_wins":` + specific + `,` + add("table") + `,"virtual_hosts":[{"domains":["*"],` + add("host") +
+			`,"routes":[{"match":{"prefix":"/"},"route":{"cluster":"c"},` + add("route") + `}]}]}`
+		got := table(body).Match(&match.Request{Host: "h", Path: "/", Headers: match.Headers{{Name: "x", Value: "0"}}})
+		if diff := cmp.Diff(match.Headers{{Name: "x", Value: want}}, got.RequestHeaders); diff != "" {
+			t.Errorf("most specific wins %s (-want +got):\n%s", specific, diff)
+		}
+	}
+}
+
+// One random number decides both fractions and weights, so that shares are not products of each other.
+func TestShares(t *testing.T) {
+	const body = `{"virtual_hosts":[{"domains":["*"],"routes":[
+		{"name":"quarter","match":{"prefix":"/","runtime_fraction":{"default_value":{"numerator":25}}},"route":{"cluster":"a"}},
+		{"name":"half","match":{"prefix":"/","runtime_fraction":{"default_value":{"numerator":50}}},"route":{"cluster":"b"}},
+		{"name":"rest","match":{"prefix":"/"},"route":{"weighted_clusters":{"clusters":[{"name":"c","weight":60},{"name":"d","weight":40}]}}}]}]}`
+	got := table(body).Match(&match.Request{Host: "h", Path: "/"})
+	if diff := cmp.Diff([]explain.Share{{Name: "a", Share: .25}, {Name: "b", Share: .25}, {Name: "c", Share: .1}, {Name: "d", Share: .4}}, got.Clusters); diff != "" {
+		t.Errorf("shares (-want +got):\n%s", diff)
+	}
+	if got.Route != "rest" {
+		t.Errorf("the route most requests take: %s, want rest", got.Route)
+	}
+	for random, want := range map[uint64]string{24: "a", 25: "b", 149: "b", 59: "c", 60: "d", 99: "d"} {
+		if got := table(body).Match(&match.Request{Host: "h", Path: "/", Random: &random}); got.Cluster != want {
+			t.Errorf("random %d: cluster %s, want %s", random, got.Cluster, want)
+		}
+	}
+}
+
+func TestPathParameters(t *testing.T) {
+	const body = `{"ignore_path_parameters_in_path_matching":true,"virtual_hosts":[{"domains":["*"],"routes":[
+		{"name":"whole","match":{"path":"/a/b"},"route":{"cluster":"c"}},{"name":"cut","match":{"path":"/a"},"route":{"cluster":"c"}}]}]}`
+	for version, want := range map[string]string{"1.40.0": "whole", "1.39.1": "cut"} {
+		got := table(body).Match(&match.Request{Host: "h", Path: "/a;p=1/b;q", Envoy: match.ParseVersion(version)})
+		if got.Route != want {
+			t.Errorf("Envoy %s: route %q, want %s", version, got.Route, want)
+		}
+	}
+}
+
+func FuzzMatch(f *testing.F) {
+	f.Add([]byte(`{"virtual_hosts":[{"domains":["*"],"routes":[{"match":{"prefix":"/"},"route":{"weighted_clusters":{"clusters":[{"name":"a","weight":4294967295}]}}}]}]}`), "h", "/a?b=c#d")
+	f.Add([]byte(`{"virtual_hosts":[{"domains":["*a"],"matcher":{"on_no_match":{"action":{"typed_config":{"@type":"x/RouteList","routes":[{}]}}}}}]}`), "a:80", "")
+	f.Add([]byte(`{"virtual_hosts":[{"domains":["*"],"routes":[{"match":{"prefix":"/abc","runtime_fraction":{"default_value":{"numerator":1,"denominator":"MILLION"}}},"redirect":{"prefix_rewrite":"%"}}]}]}`), "[", "/a")
+	f.Fuzz(func(t *testing.T, body []byte, host, path string) {
+		index := table(string(body))
+		index.Match(&match.Request{Host: host, Path: path, Headers: match.Headers{{Name: "x", Value: path}}})
+		random := uint64(len(path))
+		index.Match(&match.Request{Method: "CONNECT", Host: host, Random: &random})
+	})
+}
+
+func BenchmarkMatch(b *testing.B) {
+	for _, n := range []int{10, 100, 1000, 10_000} {
+		var hosts []string
+		for i := range n {
+			hosts = append(hosts, fmt.Sprintf(`{"name":"v%d","domains":["svc%d.ns.svc.cluster.local","svc%d.ns.svc.cluster.local:80","*.svc%d.example.com"],"routes":[{"match":{"prefix":"/api"},"route":{"cluster":"api%d"}},{"match":{"prefix":"/"},"route":{"cluster":"c%d"}}]}`, i, i, i, i, i, i))
+		}
+		config := route.New(rawjson.Value(`{"virtual_hosts":[` + strings.Join(hosts, ",") + `]}`))
+		b.Run(fmt.Sprintf("index/hosts=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				routing.New(config)
+			}
+		})
+		index := routing.New(config)
+		r := &match.Request{Host: fmt.Sprintf("svc%d.ns.svc.cluster.local", n/2), Path: "/x"}
+		b.Run(fmt.Sprintf("match/hosts=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				if got := index.Match(r); !got.Found {
+					b.Fatal("no route")
+				}
+			}
+		})
+	}
+}
