@@ -73,7 +73,7 @@ func (c *Collection) with(items []starlark.Value) *Collection {
 func (c *Collection) Elem() string { return c.elem }
 
 // Kind is the kind of the elements' items, such as "cluster".
-func (c *Collection) Kind() string { return kindName(c.elem) }
+func (c *Collection) Kind() string { return KindName(c.elem) }
 
 // Failures are the parts that could not be had.
 func (c *Collection) Failures() []mesh.Failure { return c.failures }
@@ -105,7 +105,7 @@ func (c *Collection) String() string {
 
 // countText counts values of a type in words: 1 cluster, 2 route configs.
 func countText(n int, typ string) string {
-	word := strings.ReplaceAll(kindName(typ), "_", " ")
+	word := strings.ReplaceAll(KindName(typ), "_", " ")
 	if n != 1 && !strings.HasSuffix(word, "s") {
 		if base, ok := strings.CutSuffix(word, "y"); ok {
 			word = base + "ies"

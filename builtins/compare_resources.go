@@ -90,7 +90,7 @@ func objectKind(o *Object) resource.Kind {
 	if o.res != nil {
 		return o.res.Kind()
 	}
-	return resource.Kind(kindName(o.typ))
+	return resource.Kind(KindName(o.typ))
 }
 
 // objectLabels says what the change of an object is called and what its sides

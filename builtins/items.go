@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/meshlark/meshlark/xds/rawjson"
 	startime "go.starlark.net/lib/time"
@@ -216,18 +217,23 @@ func AgeText(d time.Duration) string {
 	return "0s"
 }
 
-// kindName turns a type's name into the kind of its items: RouteConfig into
-// route_config.
-func kindName(typ string) string {
+// KindName turns a type's name into the kind of its items: RouteConfig into
+// route_config, JSONObject into json_object.
+func KindName(typ string) string {
 	var b strings.Builder
-	for i, r := range typ {
-		if 'A' <= r && r <= 'Z' {
-			if i > 0 {
+	lower := false
+	runes := []rune(typ)
+	for i, r := range runes {
+		if unicode.IsUpper(r) {
+			if lower || i > 0 && i+1 < len(runes) && unicode.IsLower(runes[i+1]) {
 				b.WriteByte('_')
 			}
-			r += 'a' - 'A'
+			r = unicode.ToLower(r)
+			lower = false
+		} else {
+			lower = true
 		}
 		b.WriteRune(r)
 	}
-	return b.String()
+	return strings.ReplaceAll(b.String(), ".", "_")
 }

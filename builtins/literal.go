@@ -22,7 +22,7 @@ func (b *builder) literals() {
 		{"cluster", "Cluster", "Cluster", `cluster("{name: backend, type: STRICT_DNS}").type`},
 	} {
 		b.function(l.name, []Param{{Name: "x", Type: "any", Doc: "a dict, or JSON or YAML text, as Envoy's configuration has it"}}, l.typ,
-			"A "+strings.ReplaceAll(kindName(l.typ), "_", " ")+" (envoy's "+l.message+") that no proxy has, from a dict or from JSON or YAML text.", l.example,
+			"A "+strings.ReplaceAll(KindName(l.typ), "_", " ")+" (envoy's "+l.message+") that no proxy has, from a dict or from JSON or YAML text.", l.example,
 			func(c *Call) (starlark.Value, error) {
 				body, err := literalBody(c, c.Value("x"))
 				if err != nil {

@@ -183,13 +183,13 @@ func (o *Object) Freeze()                                  {}
 func (o *Object) Truth() starlark.Bool                     { return true }
 func (o *Object) Attr(name string) (starlark.Value, error) { return attr(o, name) }
 func (o *Object) AttrNames() []string                      { return attrNames(o) }
-func (o *Object) Item() Item                               { return itemOf(o, kindName(o.typ)) }
+func (o *Object) Item() Item                               { return itemOf(o, KindName(o.typ)) }
 
 // String is one short line: the type, the name and what else tells the objects of the type
 // apart at a glance.
 func (o *Object) String() string {
 	name, _ := nameOf(o)
-	parts := []string{kindName(o.typ), clip(name, 120)}
+	parts := []string{KindName(o.typ), clip(name, 120)}
 	if t := types()[o.typ]; t.brief != nil {
 		parts = append(parts, clip(t.brief(o), 60))
 	}
@@ -257,7 +257,7 @@ func (o *Object) CompareSameType(op syntax.Token, y starlark.Value, _ int) (bool
 	if err != nil {
 		return false, err
 	}
-	return compareSame(op, a == b, kindName(o.typ)+"s")
+	return compareSame(op, a == b, KindName(o.typ)+"s")
 }
 
 // root is the resource that an object is, or is a part of.
@@ -280,7 +280,7 @@ func (o *Object) proxyOf() starlark.Value {
 // none.
 func (o *Object) fetchFrom(what string) (*Proxy, error) {
 	if o.proxy == nil {
-		return nil, fmt.Errorf("%s: this %s belongs to no proxy, so there is nothing to look in", what, kindName(o.typ))
+		return nil, fmt.Errorf("%s: this %s belongs to no proxy, so there is nothing to look in", what, KindName(o.typ))
 	}
 	return o.proxy, nil
 }

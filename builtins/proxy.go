@@ -238,7 +238,7 @@ func (b *builder) proxies() {
 			return jsonOrNone(v), err
 		})
 	b.method("stats", []Param{{Name: "filter", Type: "pattern", Default: "None", Doc: "which statistics, by name"}}, "dict",
-		"The Envoy's counters and gauges by name; histograms are left out. The fewer are asked for, the less the Envoy is bothered.",
+		"The Envoy's counters, gauges and text readouts by name; histograms are left out. The fewer are asked for, the less the Envoy is bothered.",
 		`attempt(proxy("productpage-v1").stats, "cluster_manager.*").ok`, statsMethod)
 	t.columns = []column{
 		{Column: Column{Name: "NAME", Elide: ElideMiddle}, Cell: func(v starlark.Value) string { return v.(*Proxy).p.Name }},
@@ -373,16 +373,21 @@ func statsMethod(c *Call) (starlark.Value, error) {
 	if !name.IsAll() {
 		filter = "^(?:" + name.Regexp() + ")$"
 	}
-	doc, err := c.Recv.(*Proxy).Config().Stats(c.Context(), filter)
+	stats, err := c.Recv.(*Proxy).Config().Stats(c.Context(), filter)
 	if err != nil {
 		return nil, err
 	}
-	d := starlark.NewDict(doc.Get("stats").Len())
-	for v := range doc.Get("stats").Elems() {
-		if n := v.Str("name"); n != "" && name.Match(n) {
-			if err := d.SetKey(text(n), scalar(v.Get("value"))); err != nil {
-				return nil, err
-			}
+	d := starlark.NewDict(len(stats.Values))
+	for _, s := range stats.Values {
+		if !name.Match(s.Name) {
+			continue
+		}
+		value := text(s.Text)
+		if s.Number != "" {
+			value = number(string(s.Number))
+		}
+		if err := d.SetKey(text(s.Name), value); err != nil {
+			return nil, err
 		}
 	}
 	return d, nil

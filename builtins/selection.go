@@ -197,9 +197,9 @@ func oneMethod(c *Call) (starlark.Value, error) {
 		names = names[:shown]
 	}
 	if len(names) == 0 {
-		return nil, fmt.Errorf("want exactly 1 %s, got none%s", kindName(xs.elem), hiddenHint(xs))
+		return nil, fmt.Errorf("want exactly 1 %s, got none%s", KindName(xs.elem), hiddenHint(xs))
 	}
-	return nil, fmt.Errorf("want exactly 1 %s, got %d: %s%s", kindName(xs.elem), len(xs.items), strings.Join(names, ", "), more)
+	return nil, fmt.Errorf("want exactly 1 %s, got %d: %s%s", KindName(xs.elem), len(xs.items), strings.Join(names, ", "), more)
 }
 
 func hiddenHint(xs *Collection) string {

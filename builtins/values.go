@@ -36,7 +36,7 @@ func (b *builder) values() {
 	field(b, "name", "string", "The name the proxy knows the resource by.", `clusters()[0].name`,
 		func(o *Object) (starlark.Value, error) { return text(resourceName(o)), nil })
 	field(b, "kind", "string", "What the resource configures.", `clusters()[0].kind == "cluster"`,
-		func(o *Object) (starlark.Value, error) { return text(kindName(o.typ)), nil })
+		func(o *Object) (starlark.Value, error) { return text(KindName(o.typ)), nil })
 	field(b, "state", "string", "Where in its life the resource is. Calls give active and static resources unless another state is asked for.",
 		`clusters(state="*").by("state")`,
 		func(o *Object) (starlark.Value, error) { return text(o.root().stateText()), nil }).enum(states()...)

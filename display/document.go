@@ -3,8 +3,6 @@ package display
 import (
 	"fmt"
 	"io"
-	"strings"
-	"unicode"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/starlarkstruct"
@@ -85,11 +83,11 @@ func itemsOf(v starlark.Value, full bool) (kind string, items []rawjson.Value, e
 	case builtins.Itemer:
 		return one(v.Item().Kind)
 	case starlark.IterableMapping:
-		return one(kindName(v.Type()))
+		return one(builtins.KindName(v.Type()))
 	case starlark.Iterable:
-		kind = kindName(v.Type())
+		kind = builtins.KindName(v.Type())
 	default:
-		return one(kindName(v.Type()))
+		return one(builtins.KindName(v.Type()))
 	}
 	for x := range starlark.Elements(v.(starlark.Iterable)) {
 		b, err := itemOf(x, full)
@@ -170,25 +168,4 @@ func appendTyped(dst []byte, v starlark.Value, depth int) ([]byte, error) {
 		}
 		return append(dst, b...), nil
 	}
-}
-
-// kindName turns the name of a type into a kind: NoneType into none_type,
-// JSONObject into json_object.
-func kindName(typ string) string {
-	var b strings.Builder
-	lower := false
-	runes := []rune(typ)
-	for i, r := range runes {
-		if unicode.IsUpper(r) {
-			if lower || i > 0 && i+1 < len(runes) && unicode.IsLower(runes[i+1]) {
-				b.WriteByte('_')
-			}
-			r = unicode.ToLower(r)
-			lower = false
-		} else {
-			lower = true
-		}
-		b.WriteRune(r)
-	}
-	return strings.ReplaceAll(b.String(), ".", "_")
 }

@@ -257,7 +257,7 @@ class Proxy(Value):
     def certs(self) -> JSONObject:
         """The certificates of every TLS context the Envoy has in use."""
     def stats(self, filter: str | None = None) -> dict:
-        """The Envoy's counters and gauges by name; histograms are left out. The fewer are asked for, the less the Envoy is bothered."""
+        """The Envoy's counters, gauges and text readouts by name; histograms are left out. The fewer are asked for, the less the Envoy is bothered."""
     def listeners(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, port: int | None = None, address: str | None = None, type: Literal["HTTP", "TCP", "HTTP+TCP", "UNKNOWN"] | None = None, direction: Literal["inbound", "outbound"] | None = None) -> Listeners:
         """Listeners, those in use unless a state is given."""
     def routes(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, host: str | None = None) -> RouteConfigs:

@@ -232,13 +232,21 @@ func (c Config) ListenerStatus(ctx context.Context) (rawjson.Value, error) {
 	return c.document(ctx, "listeners?format=json")
 }
 
-// Stats gives Envoy's counters, gauges and histograms whose name the RE2 filter finds a match in; "" gives all.
-func (c Config) Stats(ctx context.Context, filter string) (rawjson.Value, error) {
+// Stats gives Envoy's statistics whose name the RE2 filter finds a match in; "" gives all.
+func (c Config) Stats(ctx context.Context, filter string) (*admin.Stats, error) {
 	path := "stats?format=json"
 	if filter != "" {
 		path += "&filter=" + url.QueryEscape(filter)
 	}
-	return c.document(ctx, path)
+	b, err := c.admin(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	stats, err := admin.ReadStats(b)
+	if err != nil {
+		return nil, fmt.Errorf("stats of %s: %w", c.proxy.Name, err)
+	}
+	return stats, nil
 }
 
 // document is an admin answer as checked, redacted JSON.

@@ -55,7 +55,6 @@ type Mesh struct {
 	mu     sync.Mutex
 	survey *flight[*survey]
 	gen    int // counts Refresh calls: what an older generation read is never kept
-	// drained proxies of the survey stay valid values after Refresh: they read anew
 }
 
 // New makes a mesh of the given sources. Nothing is read until it is asked for.

@@ -46,7 +46,7 @@ func Schema() ([]byte, error) {
 		if len(props) == 0 || abstract(t.Name) {
 			continue
 		}
-		kind := kindOf(t.Name)
+		kind := builtins.KindName(t.Name)
 		kinds = append(kinds, kind)
 		defs = append(defs, member{kind, object{
 			{"description", t.Doc},
@@ -102,22 +102,6 @@ func fields(t builtins.Type) (props object, required []string) {
 
 func abstract(name string) bool { return slices.Contains([]string{"Value", "Resource", "Part"}, name) }
 
-// kindOf turns a type's name into the kind of its items: RouteConfig into
-// route_config.
-func kindOf(typ string) string {
-	var b strings.Builder
-	for i, r := range typ {
-		if 'A' <= r && r <= 'Z' {
-			if i > 0 {
-				b.WriteByte('_')
-			}
-			r += 'a' - 'A'
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
-
 func fieldSchema(e builtins.Entry) object {
 	out := object{{"description", e.Doc}}
 	null := strings.HasSuffix(e.Returns, " | None")
@@ -169,9 +153,9 @@ func fieldSchema(e builtins.Entry) object {
 	for _, t := range builtins.Types() {
 		if t.Name == base {
 			if t.Elem != "" {
-				return append(typed("array"), member{"items", object{{"$ref", "#/$defs/" + kindOf(t.Elem)}}})
+				return append(typed("array"), member{"items", object{{"$ref", "#/$defs/" + builtins.KindName(t.Elem)}}})
 			}
-			return ref(kindOf(base))
+			return ref(builtins.KindName(base))
 		}
 	}
 	return out

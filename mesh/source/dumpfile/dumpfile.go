@@ -115,7 +115,7 @@ func (s *Source) readOne(path string, text []byte) (*mesh.Survey, error) {
 	}
 	sv := &mesh.Survey{}
 	for _, n := range named {
-		s.add(sv, n, stem(filepath.Base(path)), &proxyFiles{dump: n.Dump, size: int64(len(text))})
+		s.add(sv, n, stem(filepath.Base(path)), &proxyFiles{dump: n.Dump})
 	}
 	return sv, nil
 }
@@ -410,7 +410,6 @@ func adminAnswer(text []byte) string {
 // proxyFiles is what files say of one proxy.
 type proxyFiles struct {
 	dump  *dump.Dump
-	size  int64
 	admin map[string][]byte
 }
 

@@ -184,8 +184,8 @@ func TestAdmin(t *testing.T) {
 		t.Errorf("certs: %d, error %v", certs.Get("certificates").Len(), err)
 	}
 	stats, err := c.Stats(t.Context(), `^listener_manager\.lds\.update_rejected$`)
-	if err != nil || stats.Get("stats").Len() != 1 {
-		t.Errorf("stats: %s, error %v; want the one asked for", stats, err)
+	if err != nil || len(stats.Values) != 1 {
+		t.Errorf("stats: %v, error %v; want the one asked for", stats, err)
 	}
 	listeners, err := c.ListenerStatus(t.Context())
 	if err != nil || listeners.Get("listener_statuses").Len() == 0 {
