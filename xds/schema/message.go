@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"cmp"
+	"slices"
 	"sync/atomic"
 )
 
@@ -10,13 +12,27 @@ type Message struct {
 	Fields []*Field // in the order of the definition, the order in which protobuf prints them as JSON
 	Form   Form
 
-	byName map[string]*Field // by proto name and by JSON name
+	byName   map[string]*Field // by proto name and by JSON name
+	byNumber []*Field          // in the order of the numbers
 }
 
 // Field finds a field by its proto name (connect_timeout) or its JSON name (connectTimeout).
 func (m *Message) Field(name string) (*Field, bool) {
 	f, ok := m.byName[name]
 	return f, ok
+}
+
+// FieldNumber finds a field by the number that stands for it in protobuf's binary form.
+func (m *Message) FieldNumber(n int32) (*Field, bool) {
+	// The numbers of most messages are 1, 2, 3...
+	if i := int(n) - 1; i >= 0 && i < len(m.byNumber) && m.byNumber[i].Number == n {
+		return m.byNumber[i], true
+	}
+	i, ok := slices.BinarySearchFunc(m.byNumber, n, func(f *Field, n int32) int { return cmp.Compare(f.Number, n) })
+	if !ok {
+		return nil, false
+	}
+	return m.byNumber[i], true
 }
 
 // Form is how a message is written in JSON.
@@ -61,6 +77,7 @@ var forms = map[string]Form{
 type Field struct {
 	Name     string // as in the definition and as Envoy prints it
 	JSONName string // as protobuf's JSON has it by default
+	Number   int32  // stands for it in protobuf's binary form
 
 	Kind     Kind   // what the field holds; of a repeated field its elements, of a map its values
 	TypeName string // full name of the message or enum, "" for other kinds
@@ -71,6 +88,7 @@ type Field struct {
 	Optional   bool   // a scalar marked optional
 	Deprecated bool
 	Sensitive  bool // Envoy redacts what the field holds (udpa.annotations.sensitive)
+	ZigZag     bool // the binary form of an integer alternates between positive and negative ones
 
 	table   *table
 	message atomic.Pointer[Message]

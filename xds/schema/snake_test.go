@@ -24,6 +24,7 @@ import (
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 
+	"github.com/meshlark/meshlark/internal/randomproto"
 	"github.com/meshlark/meshlark/xds/rawjson"
 	"github.com/meshlark/meshlark/xds/schema"
 )
@@ -106,15 +107,15 @@ func TestSnakeDeep(t *testing.T) {
 
 // What protobuf prints with the definitions' names is what Snake makes of what it prints without them.
 func TestSnakeAgreesWithProtobuf(t *testing.T) {
-	r := &maker{Rand: rand.New(rand.NewPCG(1, 2)), types: linked()}
+	r := &randomproto.Maker{Rand: rand.New(rand.NewPCG(1, 2)), Types: randomproto.Linked()}
 	rounds := 3
 	if testing.Short() {
 		rounds = 1
 	}
 	for range rounds {
-		for _, mt := range r.types {
+		for _, mt := range r.Types {
 			m := mt.New()
-			r.message(m, 0)
+			r.Message(m, 0)
 			agree(t, m.Interface(), protojson.MarshalOptions{})
 		}
 	}

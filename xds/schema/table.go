@@ -1,7 +1,9 @@
 package schema
 
 import (
+	"cmp"
 	_ "embed"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -10,11 +12,11 @@ import (
 // The table is text. Blocks are sorted and end with an empty line; the first one is a comment. A message is
 //
 //	message FULL.NAME
-//	FIELD TYPE FLAG...
+//	FIELD NUMBER TYPE FLAG...
 //
 // where TYPE is a scalar's name, the full name of a message or "enum:" and the full name of an enum, with "[]" before it when
 // repeated and "map[KEY]" when a map; flags are "json:NAME" (unless the name follows from the field's), "oneof:NAME", "optional",
-// "deprecated" and "sensitive". An enum is
+// "deprecated", "sensitive" and "zigzag". An enum is
 //
 //	enum FULL.NAME
 //	VALUE NUMBER
@@ -93,13 +95,17 @@ func (t *table) newMessage(name, lines string) *Message {
 	for _, f := range m.Fields {
 		m.byName[f.Name] = f
 	}
+	m.byNumber = slices.SortedFunc(slices.Values(m.Fields), func(a, b *Field) int { return cmp.Compare(a.Number, b.Number) })
 	return m
 }
 
 func (f *Field) decode(line string) {
 	name, line, _ := strings.Cut(line, " ")
+	number, line, _ := strings.Cut(line, " ")
 	typ, flags, _ := strings.Cut(line, " ")
 	f.Name, f.JSONName = name, jsonName(name)
+	n, _ := strconv.ParseInt(number, 10, 32)
+	f.Number = int32(n)
 	for flag := range strings.SplitSeq(flags, " ") {
 		key, value, _ := strings.Cut(flag, ":")
 		switch key {
@@ -113,6 +119,8 @@ func (f *Field) decode(line string) {
 			f.Deprecated = true
 		case "sensitive":
 			f.Sensitive = true
+		case "zigzag":
+			f.ZigZag = true
 		}
 	}
 	if elem, ok := strings.CutPrefix(typ, "[]"); ok {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 
+	"github.com/meshlark/meshlark/internal/randomproto"
 	"github.com/meshlark/meshlark/xds/schema"
 )
 
@@ -31,13 +32,15 @@ func names(t *testing.T, what string) []string {
 
 // The table is made from source text; here it is compared with what protobuf's reflection says of the linked types.
 func TestTableAgreesWithReflection(t *testing.T) {
-	types := linked()
+	types := randomproto.Linked()
 	if len(types) < 500 {
 		t.Errorf("%d messages are linked, want more than 500 to compare", len(types))
 	}
 	type field struct {
 		Name, JSONName, Kind, TypeName, MapKey, Oneof              string
 		Repeated, Optional, Deprecated, Sensitive, Presence, Known bool
+		Number                                                     int32
+		ZigZag                                                     bool
 	}
 	for _, mt := range types {
 		md := mt.Descriptor()
@@ -51,7 +54,11 @@ func TestTableAgreesWithReflection(t *testing.T) {
 			got = append(got, field{
 				f.Name, f.JSONName, f.Kind.String(), f.TypeName, f.MapKey.String(), f.Oneof,
 				f.Repeated, f.Optional, f.Deprecated, f.Sensitive, f.HasPresence(), f.Message() != nil || f.Enum() != nil,
+				f.Number, f.ZigZag,
 			})
+			if found, _ := m.FieldNumber(f.Number); found != f {
+				t.Errorf("%s: looking up number %d finds another field than %s", m.Name, f.Number, f.Name)
+			}
 			for _, name := range []string{f.Name, f.JSONName} {
 				if found, _ := m.Field(name); found != f {
 					t.Errorf("%s: looking up %q finds another field than %s", m.Name, name, f.Name)
@@ -63,6 +70,8 @@ func TestTableAgreesWithReflection(t *testing.T) {
 			w := field{
 				Name: string(f.Name()), JSONName: f.JSONName(), Repeated: f.IsList(), Presence: f.HasPresence(),
 				Optional:   f.HasOptionalKeyword(),
+				Number:     int32(f.Number()),
+				ZigZag:     f.Kind() == protoreflect.Sint32Kind || f.Kind() == protoreflect.Sint64Kind,
 				Deprecated: f.Options().(*descriptorpb.FieldOptions).GetDeprecated(),
 				Sensitive:  proto.GetExtension(f.Options(), annotations.E_Sensitive).(bool),
 			}
@@ -178,7 +187,7 @@ func TestLookup(t *testing.T) {
 
 // A JSON name that does not follow from the field's, which no definition of today has.
 func TestJSONName(t *testing.T) {
-	m := schema.Decode("a.B", "x_1_y_z string\nodd_name []int32 json:ODD deprecated\n")
+	m := schema.Decode("a.B", "x_1_y_z 1 string\nodd_name 2 []int32 json:ODD deprecated\n")
 	for key, want := range map[string]string{"x1YZ": "x_1_y_z", "x_1_y_z": "x_1_y_z", "ODD": "odd_name", "odd_name": "odd_name"} {
 		if f, ok := m.Field(key); !ok || f.Name != want {
 			t.Errorf("Field(%q) = %+v, %v, want %s", key, f, ok, want)

@@ -127,7 +127,7 @@ func (b *builder) addMessage(m protoreflect.MessageDescriptor) {
 	fmt.Fprintf(&text, "message %s\n", m.FullName())
 	for i := range m.Fields().Len() {
 		f := m.Fields().Get(i)
-		fmt.Fprintf(&text, "%s %s%s\n", f.Name(), b.fieldType(f), flags(f))
+		fmt.Fprintf(&text, "%s %d %s%s\n", f.Name(), f.Number(), b.fieldType(f), flags(f))
 	}
 	b.blocks[m.FullName()] = text.String()
 }
@@ -172,6 +172,9 @@ func flags(f protoreflect.FieldDescriptor) string {
 		text.WriteString(" oneof:" + string(o.Name()))
 	case f.HasPresence() && f.Message() == nil:
 		text.WriteString(" optional")
+	}
+	if k := f.Kind(); k == protoreflect.Sint32Kind || k == protoreflect.Sint64Kind {
+		text.WriteString(" zigzag")
 	}
 	options, _ := f.Options().(*descriptorpb.FieldOptions)
 	if options.GetDeprecated() {

@@ -1,4 +1,4 @@
-package schema_test
+package randomproto
 
 import (
 	"strings"
@@ -6,7 +6,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
-	// What a configuration from Istio is made of, to compare the table with.
+	// What a configuration from Istio is made of.
 	_ "github.com/cncf/xds/go/udpa/type/v1"
 	_ "github.com/cncf/xds/go/xds/type/matcher/v3"
 	_ "github.com/cncf/xds/go/xds/type/v3"
@@ -31,8 +31,8 @@ import (
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 )
 
-// linked gives the message types that the test links, by full name.
-func linked() []protoreflect.MessageType {
+// Linked gives the message types of the Envoy API that this package links.
+func Linked() []protoreflect.MessageType {
 	var types []protoreflect.MessageType
 	for mt := range protoregistry.GlobalTypes.RangeMessages {
 		name := string(mt.Descriptor().FullName())

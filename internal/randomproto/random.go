@@ -1,4 +1,5 @@
-package schema_test
+// Package randomproto makes messages of the Envoy API at random, for tests of what reads and writes any of them.
+package randomproto
 
 import (
 	"math/rand/v2"
@@ -12,17 +13,18 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
-// A maker fills messages at random.
-type maker struct {
+// A Maker fills messages at random, with texts that are easily mistaken for names of fields.
+type Maker struct {
 	*rand.Rand
-	types []protoreflect.MessageType // what an Any may hold
+	Types []protoreflect.MessageType // what an Any may hold
 }
 
 var words = []string{"connectTimeout", "connect_timeout", "typedConfig", "@type", "value", "tls mode", `q"uo\te`, "ünï", "", "a.b/c", "typeUrl"}
 
-func (r *maker) word() string { return words[r.IntN(len(words))] }
+func (r *Maker) word() string { return words[r.IntN(len(words))] }
 
-func (r *maker) message(m protoreflect.Message, depth int) {
+// Message fills a message; depth is how deep it is inside of others, which bounds how much comes into it.
+func (r *Maker) Message(m protoreflect.Message, depth int) {
 	switch x := m.Interface().(type) {
 	case *anypb.Any:
 		var inner proto.Message
@@ -33,9 +35,9 @@ func (r *maker) message(m protoreflect.Message, depth int) {
 			inner = durationpb.New(12345)
 		case 2:
 			inner = new(anypb.Any)
-			inner.(*anypb.Any).MarshalFrom(r.one(depth + 1))
+			inner.(*anypb.Any).MarshalFrom(r.One(depth + 1))
 		default:
-			inner = r.one(depth + 1)
+			inner = r.One(depth + 1)
 		}
 		if err := x.MarshalFrom(inner); err != nil {
 			panic(err)
@@ -83,13 +85,14 @@ func (r *maker) message(m protoreflect.Message, depth int) {
 	}
 }
 
-func (r *maker) one(depth int) proto.Message {
-	m := r.types[r.IntN(len(r.types))].New()
-	r.message(m, depth)
+// One makes a message of any of the types.
+func (r *Maker) One(depth int) proto.Message {
+	m := r.Types[r.IntN(len(r.Types))].New()
+	r.Message(m, depth)
 	return m.Interface()
 }
 
-func (r *maker) structure() *structpb.Struct {
+func (r *Maker) structure() *structpb.Struct {
 	s, err := structpb.NewStruct(map[string]any{
 		"connectTimeout": r.word(), r.word(): []any{r.word(), 1.5, map[string]any{"typedConfig": nil}}, "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
 	})
@@ -99,15 +102,15 @@ func (r *maker) structure() *structpb.Struct {
 	return s
 }
 
-func (r *maker) value(f protoreflect.FieldDescriptor, fresh protoreflect.Value, depth int) protoreflect.Value {
+func (r *Maker) value(f protoreflect.FieldDescriptor, fresh protoreflect.Value, depth int) protoreflect.Value {
 	if f.Message() == nil {
 		return r.scalar(f)
 	}
-	r.message(fresh.Message(), depth+1)
+	r.Message(fresh.Message(), depth+1)
 	return fresh
 }
 
-func (r *maker) scalar(f protoreflect.FieldDescriptor) protoreflect.Value {
+func (r *Maker) scalar(f protoreflect.FieldDescriptor) protoreflect.Value {
 	switch f.Kind() {
 	case protoreflect.BoolKind:
 		return protoreflect.ValueOfBool(r.IntN(2) == 0)
