@@ -18,6 +18,7 @@ import (
 	"github.com/meshlark/meshlark/xds/listener"
 	"github.com/meshlark/meshlark/xds/match"
 	"github.com/meshlark/meshlark/xds/rawjson"
+	"github.com/meshlark/meshlark/xds/resource"
 )
 
 // A Result is what becomes of a connection in a listener.
@@ -68,6 +69,13 @@ func New(l listener.Listener) *Set {
 		s.chains = append(s.chains, c)
 	}
 	return s
+}
+
+type derivedKey struct{}
+
+// Of is the chains of a listener that is stored, read once for all proxies that have it.
+func Of(b *resource.Body) *Set {
+	return b.Derived(derivedKey{}, func(raw rawjson.Value) any { return New(listener.New(raw)) }).(*Set)
 }
 
 // name is what a chain is called in steps.

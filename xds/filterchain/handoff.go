@@ -34,8 +34,11 @@ func HandOff(listeners []listener.Listener, first int, dst netip.AddrPort) (inde
 		}
 		why := ""
 		for _, a := range l.Addresses() {
+			if a.UDP || a.Port != uint32(dst.Port()) {
+				continue
+			}
 			ip, err := netip.ParseAddr(a.Host)
-			if err != nil || a.UDP || a.Port != uint32(dst.Port()) {
+			if err != nil {
 				continue
 			}
 			switch ip = ip.Unmap(); {

@@ -16,22 +16,43 @@ import (
 )
 
 // A Listener is one envoy.config.listener.v3.Listener.
-type Listener struct{ body rawjson.Value }
+type Listener struct {
+	body rawjson.Value
+	head *head // nil when fields are looked up in the body
+}
 
 // New views v as a Listener.
-func New(v rawjson.Value) Listener { return Listener{v} }
+func New(v rawjson.Value) Listener { return Listener{body: v} }
 
 // Body is the JSON the view reads.
-func (l Listener) Body() rawjson.Value { return l.body }
+func (l Listener) Body() rawjson.Value {
+	if l.head != nil {
+		return l.head.body()
+	}
+	return l.body
+}
 
 // Name is the listener's name.
-func (l Listener) Name() string { return l.body.Str("name") }
+func (l Listener) Name() string {
+	if l.head != nil {
+		return l.head.name
+	}
+	return l.body.Str("name")
+}
 
 // Address is where it listens; zero for an internal listener.
-func (l Listener) Address() endpoint.Address { return endpoint.NewAddress(l.body.Get("address")) }
+func (l Listener) Address() endpoint.Address {
+	if l.head != nil {
+		return l.head.address
+	}
+	return endpoint.NewAddress(l.body.Get("address"))
+}
 
-// Addresses are Address and the additional ones (dual stack).
+// Addresses are Address and the additional ones (dual stack). They must not be changed.
 func (l Listener) Addresses() []endpoint.Address {
+	if l.head != nil {
+		return l.head.addresses
+	}
 	var out []endpoint.Address
 	if a := l.Address(); !a.IsZero() {
 		out = append(out, a)
@@ -47,7 +68,7 @@ func (l Listener) Addresses() []endpoint.Address {
 func (l Listener) AddressCell() string {
 	first := l.Address()
 	cell := first.Host + first.Pipe
-	for v := range l.body.Get("additional_addresses").Elems() {
+	for v := range l.Body().Get("additional_addresses").Elems() {
 		cell += "," + endpoint.NewAddress(v.Get("address")).Host
 	}
 	return cell
@@ -57,10 +78,18 @@ func (l Listener) AddressCell() string {
 func (l Listener) Port() uint32 { return l.Address().Port }
 
 // Internal reports whether only this Envoy's own clusters can connect to it.
-func (l Listener) Internal() bool { return l.body.Get("internal_listener").Exists() }
+func (l Listener) Internal() bool {
+	if l.head != nil {
+		return l.head.internal
+	}
+	return l.body.Get("internal_listener").Exists()
+}
 
 // Direction is inbound, outbound or "".
 func (l Listener) Direction() string {
+	if l.head != nil {
+		return l.head.direction
+	}
 	switch l.body.Str("traffic_direction") {
 	case "INBOUND", "1":
 		return "inbound"
@@ -71,11 +100,19 @@ func (l Listener) Direction() string {
 }
 
 // UseOriginalDst reports whether connections are handed to the listener of the address they were meant for, if there is one.
-func (l Listener) UseOriginalDst() bool { return l.body.Get("use_original_dst").IsTrue() }
+func (l Listener) UseOriginalDst() bool {
+	if l.head != nil {
+		return l.head.useOriginalDst
+	}
+	return l.body.Get("use_original_dst").IsTrue()
+}
 
 // BindToPort reports whether the listener opens its port. One that does not gets its connections from another listener that
 // has UseOriginalDst.
 func (l Listener) BindToPort() bool {
+	if l.head != nil {
+		return l.head.bindToPort
+	}
 	v := l.body.Get("bind_to_port")
 	if !v.Exists() {
 		v = l.body.Get("deprecated_v1", "bind_to_port")
@@ -86,7 +123,7 @@ func (l Listener) BindToPort() bool {
 // Config is the reference in metadata istio.config to the object the listener was made from, usually a Gateway; take it apart with
 // naming.ConfigRef.
 func (l Listener) Config() string {
-	return l.body.Str("metadata", "filter_metadata", "istio", "config")
+	return l.Body().Str("metadata", "filter_metadata", "istio", "config")
 }
 
 // What kind of traffic a listener takes.
@@ -132,7 +169,7 @@ type ListenerFilter struct {
 // ListenerFilters are the listener filters in the order they run. The one use_original_dst stands for is not among them.
 func (l Listener) ListenerFilters() []ListenerFilter {
 	var out []ListenerFilter
-	for v := range l.body.Get("listener_filters").Elems() {
+	for v := range l.Body().Get("listener_filters").Elems() {
 		out = append(out, ListenerFilter{extension.New(v), v.Get("filter_disabled")})
 	}
 	return out
@@ -140,12 +177,12 @@ func (l Listener) ListenerFilters() []ListenerFilter {
 
 // Chains are the filter chains in order, then the default one if there is one.
 func (l Listener) Chains() []Chain {
-	list := l.body.Get("filter_chains")
+	list := l.Body().Get("filter_chains")
 	out := make([]Chain, 0, list.Len()+1)
 	for v := range list.Elems() {
 		out = append(out, Chain{body: v})
 	}
-	if v := l.body.Get("default_filter_chain"); v.Exists() {
+	if v := l.Body().Get("default_filter_chain"); v.Exists() {
 		out = append(out, Chain{body: v, isDefault: true})
 	}
 	return out
@@ -161,7 +198,7 @@ type ChainLeaf struct {
 // one, the Match of its chains has no effect. It is nil for other listeners.
 func (l Listener) MatcherLeaves() []ChainLeaf {
 	var out []ChainLeaf
-	for _, leaf := range route.Leaves(l.body.Get("filter_chain_matcher")) {
+	for _, leaf := range route.Leaves(l.Body().Get("filter_chain_matcher")) {
 		name := leaf.Action.Value.Str("value")
 		if name == "" {
 			name = leaf.Action.Name

@@ -250,3 +250,23 @@ func TestTLS(t *testing.T) {
 		t.Errorf("secrets (-want +got):\n%s", diff)
 	}
 }
+
+// A lazy view says what the other does, and asks for the body once, and only for what is not in its head.
+func TestLazy(t *testing.T) {
+	const body = `{"name":"l","address":{"socket_address":{"address":"10.0.0.1","port_value":80}},"additional_addresses":[{"address":{"socket_address":{"address":"::1","port_value":81}}}],
+		"traffic_direction":"OUTBOUND","use_original_dst":true,"bind_to_port":false,"filter_chains":[{"name":"c"}]}`
+	asked := 0
+	full := listener.New(rawjson.Value(body))
+	lazy := listener.Lazy(rawjson.Value(body), func() rawjson.Value { asked++; return rawjson.Value(body) })
+	head := func(l listener.Listener) []any {
+		return []any{l.Name(), l.Address(), l.Addresses(), l.Port(), l.Internal(), l.Direction(), l.UseOriginalDst(), l.BindToPort()}
+	}
+	if diff := cmp.Diff(head(full), head(lazy)); diff != "" || asked != 0 {
+		t.Errorf("the head asked for the body %d times, and (-full +lazy):\n%s", asked, diff)
+	}
+	for range 2 {
+		if chains := lazy.Chains(); len(chains) != 1 || chains[0].Name() != "c" || asked != 1 {
+			t.Errorf("%d chains after asking %d times, want 1 after asking once", len(chains), asked)
+		}
+	}
+}

@@ -40,19 +40,17 @@ func (f Fraction) String() string {
 // RuntimeFraction reads an envoy.config.core.v3.RuntimeFractionalPercent: a runtime value of its key takes the place of the default. A
 // whole number there is a percentage.
 func RuntimeFraction(v rawjson.Value, runtime map[string]any) Fraction {
-	fallback := fractionalPercent(v.Get("default_value"))
-	key := v.Str("runtime_key")
-	if key == "" {
-		return fallback
+	return KeyedFraction(v.Str("runtime_key"), v.Get("default_value"), runtime)
+}
+
+// KeyedFraction reads an envoy.type.v3.FractionalPercent that a runtime value of a key takes the place of; see RuntimeFraction.
+func KeyedFraction(key string, v rawjson.Value, runtime map[string]any) Fraction {
+	if value, ok := runtime[key]; ok && key != "" {
+		if f, ok := runtimeFraction(value); ok {
+			return f
+		}
 	}
-	value, ok := runtime[key]
-	if !ok {
-		return fallback
-	}
-	if f, ok := runtimeFraction(value); ok {
-		return f
-	}
-	return fallback
+	return fractionalPercent(v)
 }
 
 func runtimeFraction(value any) (Fraction, bool) {

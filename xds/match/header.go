@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/meshlark/meshlark/xds/explain"
 	"github.com/meshlark/meshlark/xds/rawjson"
 	"github.com/meshlark/meshlark/xds/route"
 )
@@ -82,6 +83,16 @@ func (h HeaderMatch) Why(r *Request) string {
 	return why("header "+h.String(), r.Values(h.view.Name), h.Err())
 }
 
+// mostShown is how many values of a header are shown.
+const mostShown = 10
+
+func more(got []string) string {
+	if len(got) > mostShown {
+		return fmt.Sprintf(" and %d more", len(got)-mostShown)
+	}
+	return ""
+}
+
 func why(condition string, got []string, err error) string {
 	switch {
 	case err != nil:
@@ -89,7 +100,7 @@ func why(condition string, got []string, err error) string {
 	case len(got) == 0:
 		return condition + ": it is absent"
 	case len(got) == 1:
-		return fmt.Sprintf("%s: it is %q", condition, got[0])
+		return fmt.Sprintf("%s: it is %q", condition, explain.Short(got[0]))
 	}
-	return fmt.Sprintf("%s: it is %q", condition, got)
+	return condition + ": it is " + explain.Short(fmt.Sprintf("%q", got[:min(len(got), mostShown)])) + more(got)
 }

@@ -41,13 +41,20 @@ func (w *walk) input(v rawjson.Value) inputValue {
 	switch c.ShortType() {
 	case "HttpRequestHeaderMatchInput":
 		name := lower(c.Value.Str("header_name"))
+		if known, ok := w.headers[name]; ok {
+			return known
+		}
+		if w.headers == nil {
+			w.headers = map[string]inputValue{}
+		}
 		in.name = "header " + name
 		values := r.Values(name)
-		return text(strings.Join(values, ","), len(values) > 0)
+		w.headers[name] = text(strings.Join(values, ","), len(values) > 0)
+		return w.headers[name]
 	case "HttpRequestQueryParamMatchInput":
 		name := c.Value.Str("query_param")
 		in.name = "query " + name
-		value, ok := decodedParameter(r.Path, name)
+		value, ok := DecodedParameter(r.Path, name)
 		return text(value, ok)
 	case "DestinationIPInput":
 		return address("destination IP", conn.Destination)
@@ -107,20 +114,20 @@ func (w *walk) input(v rawjson.Value) inputValue {
 	return in
 }
 
-// decodedParameter is the first value of a query parameter with percent escapes decoded in names and values.
-func decodedParameter(path, name string) (string, bool) {
+// DecodedParameter is the first value of a query parameter of a path, with percent escapes decoded in names and values.
+func DecodedParameter(path, name string) (string, bool) {
 	_, query, _ := strings.Cut(path, "?")
 	for field := range strings.SplitSeq(query, "&") {
 		key, value, _ := strings.Cut(field, "=")
-		if field != "" && percentDecode(key) == name {
-			return percentDecode(value), true
+		if field != "" && PercentDecode(key) == name {
+			return PercentDecode(value), true
 		}
 	}
 	return "", false
 }
 
-// percentDecode decodes what is a valid escape and keeps the rest.
-func percentDecode(s string) string {
+// PercentDecode decodes what is a valid percent escape and keeps the rest.
+func PercentDecode(s string) string {
 	if strings.IndexByte(s, '%') < 0 {
 		return s
 	}
@@ -154,8 +161,12 @@ func (c *Connection) Direct() netip.AddrPort {
 	return c.Source
 }
 
-// Local reports whether Envoy takes the connection for one from the same machine: from 127.0.0.1 or ::1, or from the address it was made to.
+// Local reports whether Envoy takes the connection for one from the same machine: from 127.0.0.1 or ::1, from the address it was made to, or by a Unix
+// domain socket, which has no IP addresses.
 func (c *Connection) Local() bool {
+	if !c.Source.Addr().IsValid() && !c.Destination.Addr().IsValid() {
+		return true
+	}
 	source := c.Source.Addr().Unmap()
 	return source == netip.AddrFrom4([4]byte{127, 0, 0, 1}) || source == netip.IPv6Loopback() ||
 		source.IsValid() && source == c.Destination.Addr().Unmap()

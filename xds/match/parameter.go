@@ -52,14 +52,24 @@ func (p ParameterMatch) Why(r *Request) string {
 // Parameter is the first value of a query parameter of a path, not decoded. One without = has the value "".
 func Parameter(path, name string) (value string, ok bool) {
 	_, query, found := strings.Cut(path, "?")
-	for found && query != "" {
-		var field string
-		field, query, _ = strings.Cut(query, "&")
-		if key, value, _ := strings.Cut(field, "="); key == name {
-			return value, true
+	if !found || name == "" && query == "" {
+		return "", false
+	}
+	// Searched for by its name: a long query may be looked through for every route of a table.
+	for from := 0; ; {
+		i := strings.Index(query[from:], name)
+		if i < 0 {
+			return "", false
+		}
+		start, end := from+i, from+i+len(name)
+		if (start == 0 || query[start-1] == '&') && (end == len(query) || query[end] == '&' || query[end] == '=') && (name != "" || end < len(query)) {
+			field, _, _ := strings.Cut(query[end:], "&")
+			return strings.TrimPrefix(field, "="), true
+		}
+		if from = start + 1; from > len(query) {
+			return "", false
 		}
 	}
-	return "", false
 }
 
 // A CookieMatch is a condition on a cookie (envoy.config.route.v3.CookieMatcher), which Envoy knows since 1.37.

@@ -21,6 +21,8 @@ type Request struct {
 	Metadata map[string]any
 	// RouteMetadata is the filter_metadata of the route, for conditions that ask for it.
 	RouteMetadata map[string]any
+	// IgnoreParameters says that the request's route leaves path parameters (;name=value) out of account, as its table has it.
+	IgnoreParameters bool
 	// FilterState is objects of the filter state in the form of text.
 	FilterState map[string]string
 	// Runtime is runtime values by key: whole numbers, text of numbers, or FractionalPercent as decoded JSON.
@@ -150,10 +152,22 @@ func (r *Request) PathOnly() string { return PathOnly(r.Path) }
 
 // PathOnly cuts the query and the fragment off a path.
 func PathOnly(path string) string {
-	if i := strings.IndexAny(path, "?#"); i >= 0 {
-		return path[:i]
-	}
+	path, _, _ = strings.Cut(path, "?")
+	path, _, _ = strings.Cut(path, "#")
 	return path
+}
+
+// RulePath is the path access rules go by: without query and fragment, and since 1.40 without path parameters where the route ignores them.
+func (r *Request) RulePath() string {
+	path := r.PathOnly()
+	if !r.IgnoreParameters || !r.Envoy.AtLeast(1, 40) || strings.IndexByte(path, ';') < 0 {
+		return path
+	}
+	segments := strings.Split(path, "/")
+	for i, s := range segments {
+		segments[i], _, _ = strings.Cut(s, ";")
+	}
+	return strings.Join(segments, "/")
 }
 
 // IsGRPC reports whether the request is gRPC by its content type. gRPC-Web is not.

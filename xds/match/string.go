@@ -10,7 +10,9 @@ package match
 import (
 	"fmt"
 	"regexp"
+	"regexp/syntax"
 	"strings"
+	"sync"
 
 	"github.com/meshlark/meshlark/xds/rawjson"
 	"github.com/meshlark/meshlark/xds/route"
@@ -20,8 +22,21 @@ import (
 type String struct {
 	view   route.StringMatch
 	folded string // Value in lower case, for contains
-	re     *regexp.Regexp
+	re     *lazyRegexp
 	err    error
+}
+
+// A lazyRegexp is a regular expression that is compiled when something is first matched with it: a table may have thousands.
+type lazyRegexp struct {
+	text string
+	once sync.Once
+	re   *regexp.Regexp
+	err  error
+}
+
+func (l *lazyRegexp) compiled() (*regexp.Regexp, error) {
+	l.once.Do(func() { l.re, l.err = FullRegexp(l.text) })
+	return l.re, l.err
 }
 
 // NewString reads a StringMatcher.
@@ -34,7 +49,7 @@ func NewStringMatch(view route.StringMatch) String {
 	case "contains":
 		s.folded = lower(view.Value)
 	case "safe_regex":
-		s.re, s.err = FullRegexp(view.Value)
+		s.re = &lazyRegexp{text: view.Value}
 	case "custom":
 		s.err = fmt.Errorf("string matcher extension %s is not modelled", view.Value)
 	}
@@ -43,8 +58,8 @@ func NewStringMatch(view route.StringMatch) String {
 
 // FullRegexp compiles a regular expression so that it has to match a text as a whole. Envoy's RE2 and Go's regexp have the same syntax.
 func FullRegexp(text string) (*regexp.Regexp, error) {
-	// Compiled by itself first, so that it cannot close the group around it.
-	if _, err := regexp.Compile(text); err != nil {
+	// Parsed by itself first, so that it cannot close the group around it.
+	if _, err := syntax.Parse(text, syntax.Perl); err != nil {
 		return nil, fmt.Errorf("compile regular expression %q: %w", text, err)
 	}
 	re, err := regexp.Compile(`\A(?:` + text + `)\z`)
@@ -70,13 +85,23 @@ func (s String) Match(text string) bool {
 		}
 		return strings.Contains(text, want)
 	case "safe_regex":
-		return s.re != nil && s.re.MatchString(text)
+		if s.re == nil {
+			return false
+		}
+		re, _ := s.re.compiled()
+		return re != nil && re.MatchString(text)
 	}
 	return false
 }
 
 // Err says why the condition can never hold, nil when it can.
-func (s String) Err() error { return s.err }
+func (s String) Err() error {
+	if s.re != nil {
+		_, err := s.re.compiled()
+		return err
+	}
+	return s.err
+}
 
 // String is the condition as route.StringMatch writes it.
 func (s String) String() string { return s.view.String() }
@@ -118,12 +143,18 @@ func lower(s string) string {
 // Lower gives a text with its ASCII letters in lower case, as Envoy lowers hosts, server names and header names.
 func Lower(s string) string { return lower(s) }
 
+// longest bounds what Replace makes of a text: far beyond what any proxy takes for a path or a header.
+const longest = 1 << 20
+
 // Replace replaces every match of re in text. In the substitution \0 to \9 stand for what the groups matched and \\ for a
 // backslash, as in RE2.
 func Replace(re *regexp.Regexp, text, substitution string) string {
 	var b strings.Builder
 	last := 0
 	for _, loc := range re.FindAllStringSubmatchIndex(text, -1) {
+		if b.Len() > longest {
+			return b.String()[:longest]
+		}
 		b.WriteString(text[last:loc[0]])
 		expand(&b, text, substitution, loc)
 		last = loc[1]

@@ -53,13 +53,20 @@ type walk struct {
 	request *Request
 	out     Outcome
 	steps   int
+	work    int
+	headers map[string]inputValue // inputs that have been read
 }
 
-const maxSteps = 100_000
+// Each step costs, and reading what is nested in v costs as much as v is long.
+const (
+	maxSteps = 100_000
+	maxWork  = 64 << 20
+)
 
-func (w *walk) spent() bool {
+func (w *walk) spent(v rawjson.Value) bool {
 	w.steps++
-	return w.steps > maxSteps
+	w.work += len(v)
+	return w.steps > maxSteps || w.work > maxWork
 }
 
 func (w *walk) note(format string, args ...any) {
@@ -71,7 +78,7 @@ func (w *walk) tried(where, condition string, won bool, why string) {
 }
 
 func (w *walk) matcher(v rawjson.Value, path []string, depth int) verdict {
-	if depth > maxDepth || w.spent() {
+	if depth > maxDepth || w.spent(v) {
 		w.note("the tree is too deep or too large to follow")
 		return insufficient
 	}
@@ -121,15 +128,15 @@ func (w *walk) tree(tree, onNoMatch rawjson.Value, path []string, depth int) ver
 		return w.otherwise(onNoMatch, path, depth)
 	}
 	try := func(on rawjson.Value, condition string) verdict {
-		w.tried("matcher_tree", condition, true, fmt.Sprintf("%s is %q", input.name, input.value))
+		w.tried("matcher_tree", condition, true, fmt.Sprintf("%s is %q", input.name, explain.Short(input.value)))
 		return w.onMatch(on, append(slices.Clip(path), condition), depth)
 	}
 	missed := func(condition string) {
-		w.tried("matcher_tree", condition, false, fmt.Sprintf("%s is %q", input.name, input.value))
+		w.tried("matcher_tree", condition, false, fmt.Sprintf("%s is %q", input.name, explain.Short(input.value)))
 	}
 	if m := tree.Get("exact_match_map", "map"); m.Exists() {
 		if on := last(m, input.value); on.Exists() {
-			if got := try(on, input.name+"="+input.value); got != notFound {
+			if got := try(on, input.name+"="+explain.Short(input.value)); got != notFound {
 				return got
 			}
 		} else {
@@ -253,7 +260,7 @@ func (w *walk) serverName(v rawjson.Value, input inputValue, onNoMatch rawjson.V
 	}
 	for rest := name; ; {
 		i := strings.IndexByte(rest, '.')
-		if i < 0 || w.spent() {
+		if i < 0 || w.spent(nil) {
 			break
 		}
 		rest = rest[i+1:]
@@ -296,7 +303,7 @@ type holding struct {
 }
 
 func (w *walk) predicate(v rawjson.Value, depth int) holding {
-	if depth > maxDepth || w.spent() {
+	if depth > maxDepth || w.spent(v) {
 		return holding{insufficient, "...", "too deep to follow"}
 	}
 	for kind, arg := range v.Members() {
@@ -315,7 +322,7 @@ func (w *walk) predicate(v rawjson.Value, depth int) holding {
 			case notFound:
 				h.verdict = found
 			}
-			h.text = "not " + h.text
+			h.text = explain.Short("not " + h.text)
 			return h
 		}
 	}
@@ -335,7 +342,9 @@ func (w *walk) several(list rawjson.Value, depth int, word string, decides verdi
 			break
 		}
 		h := w.predicate(p, depth+1)
-		texts, whys = append(texts, h.text), append(whys, h.why)
+		if len(texts) < mostShown {
+			texts, whys = append(texts, h.text), append(whys, h.why)
+		}
 		switch {
 		case h.verdict == decides:
 			out.verdict, decided = decides, true
@@ -345,7 +354,7 @@ func (w *walk) several(list rawjson.Value, depth int, word string, decides verdi
 			out.verdict = insufficient
 		}
 	}
-	out.text, out.why = "("+strings.Join(texts, word)+")", strings.Join(whys, "; ")
+	out.text, out.why = "("+explain.Short(strings.Join(texts, word))+")", explain.Short(strings.Join(whys, "; "))
 	return out
 }
 
@@ -363,9 +372,9 @@ func (w *walk) single(v rawjson.Value) holding {
 		case !input.ok:
 			return holding{notFound, text, input.name + " is absent"}
 		case s.Match(input.value):
-			return holding{found, text, fmt.Sprintf("%s is %q", input.name, input.value)}
+			return holding{found, text, fmt.Sprintf("%s is %q", input.name, explain.Short(input.value))}
 		}
-		return holding{notFound, text, fmt.Sprintf("%s is %q", input.name, input.value)}
+		return holding{notFound, text, fmt.Sprintf("%s is %q", input.name, explain.Short(input.value))}
 	}
 	c := extension.New(v.Get("custom_match"))
 	text := input.name + " " + cmp.Or(c.ShortType(), c.Name)
@@ -378,9 +387,9 @@ func (w *walk) single(v rawjson.Value) holding {
 		text = input.name + "=" + ranges.String()
 		ip, err := netip.ParseAddr(input.value)
 		if !input.ok || err != nil || !ranges.Contains(ip) {
-			return holding{notFound, text, fmt.Sprintf("%s is %q", input.name, input.value)}
+			return holding{notFound, text, fmt.Sprintf("%s is %q", input.name, explain.Short(input.value))}
 		}
-		return holding{found, text, fmt.Sprintf("%s is %q", input.name, input.value)}
+		return holding{found, text, fmt.Sprintf("%s is %q", input.name, explain.Short(input.value))}
 	case "Metadata": // envoy.extensions.matching.input_matchers.metadata.v3.Metadata
 		if !input.metadata {
 			break

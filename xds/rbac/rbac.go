@@ -6,8 +6,10 @@
 package rbac
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/meshlark/meshlark/xds/explain"
@@ -62,13 +64,38 @@ type evaluation struct {
 	request    *match.Request
 	unmodelled []string
 	steps      int
+	work       int
 }
 
 // Limits on what a hostile configuration can ask for.
 const (
 	maxDepth = 64
 	maxSteps = 100_000
+	maxWork  = 32 << 20 // in bytes that are looked at, those of regular expressions counting more
 )
+
+// mostShown is how many of several rules that do not hold are told.
+const mostShown = 10
+
+func more(n int) string {
+	if n > mostShown {
+		return fmt.Sprintf("; and %d more", n-mostShown)
+	}
+	return ""
+}
+
+// affords counts the work of comparing something with a condition, and reports whether it may be done.
+func (e *evaluation) affords(condition rawjson.Value, texts ...string) bool {
+	factor := 1
+	if bytes.Contains(condition, []byte("egex")) { // safe_regex, safe_regex_match, safeRegex
+		factor = 20
+	}
+	e.work += factor * len(condition)
+	for _, text := range texts {
+		e.work += min(factor, 2) * len(text)
+	}
+	return e.work <= maxWork
+}
 
 func (e *evaluation) policies(rules listener.RBAC, d *Decision) {
 	for _, p := range rules.Policies {
@@ -125,24 +152,36 @@ func (e *evaluation) any(list rawjson.Value, permission bool) (bool, string) {
 		if holds {
 			return true, text
 		}
-		whys = append(whys, text)
+		if len(whys) < mostShown {
+			whys = append(whys, text)
+		}
 	}
 	if len(whys) == 0 {
 		return false, "there is none"
 	}
-	return false, strings.Join(whys, "; ")
+	return false, strings.Join(whys, "; ") + more(list.Len())
 }
 
 // rule evaluates one Permission or Principal.
 func (e *evaluation) rule(v rawjson.Value, permission bool, depth int) (holds bool, text string) {
-	if e.steps++; depth > maxDepth || e.steps > maxSteps {
-		e.unmodelled = append(e.unmodelled, "rules that are nested too deep or too many")
-		return false, "..."
+	e.steps++
+	e.work += len(v)
+	if depth > maxDepth || e.steps > maxSteps || e.work > maxWork {
+		return e.tooMuch()
 	}
 	for kind, arg := range v.Members() {
 		return e.arm(kind, arg, permission, depth)
 	}
 	return false, "an empty rule"
+}
+
+// tooMuch is for a rule that is not looked at because it is nested too deep, or because too many came before it.
+func (e *evaluation) tooMuch() (holds bool, text string) {
+	const note = "rules that are nested too deep or too many"
+	if !slices.Contains(e.unmodelled, note) {
+		e.unmodelled = append(e.unmodelled, note)
+	}
+	return false, "..."
 }
 
 func (e *evaluation) arm(kind string, arg rawjson.Value, permission bool, depth int) (bool, string) {
@@ -168,19 +207,28 @@ func (e *evaluation) arm(kind string, arg rawjson.Value, permission bool, depth 
 		if rest, negated := strings.CutPrefix(text, "not "); negated {
 			return !holds, rest + " does not hold"
 		}
-		return !holds, "not (" + text + ")"
+		return !holds, explain.Short("not (" + text + ")")
 	case "header":
+		if !e.affords(arg, r.Values(match.Lower(arg.Str("name")))...) {
+			return e.tooMuch()
+		}
 		h := match.NewHeaderMatch(arg)
 		if h.MatchRBAC(r) {
 			return true, "header " + h.String()
 		}
 		return false, h.Why(r)
 	case "url_path", "urlPath":
+		if !e.affords(arg, r.RulePath()) {
+			return e.tooMuch()
+		}
 		s := match.NewString(arg.Get("path"))
-		return verdict(r.Path != "" && s.Match(r.PathOnly()), fmt.Sprintf("path %s (it is %q)", s, r.PathOnly()))
+		return verdict(r.Path != "" && s.Match(r.RulePath()), fmt.Sprintf("path %s (it is %q)", s, explain.Short(r.RulePath())))
 	case "uri_template", "uriTemplate":
+		if !e.affords(arg, r.RulePath(), r.RulePath()) {
+			return e.tooMuch()
+		}
 		tmpl := match.NewTemplate(extension.New(arg).Value.Str("path_template"))
-		return verdict(tmpl.Match(r.PathOnly()), fmt.Sprintf("path template %s (it is %q)", extension.New(arg).Value.Str("path_template"), r.PathOnly()))
+		return verdict(tmpl.Match(r.RulePath()), fmt.Sprintf("path template %s (it is %q)", extension.New(arg).Value.Str("path_template"), explain.Short(r.RulePath())))
 	case "destination_ip", "destinationIp":
 		return e.inRange(arg, "destination IP", conn.Destination.Addr().Unmap().String())
 	case "source_ip", "sourceIp":
@@ -213,6 +261,9 @@ func (e *evaluation) arm(kind string, arg rawjson.Value, permission bool, depth 
 		m := match.NewFilterStateMatch(arg)
 		return verdict(m.Match(r.FilterState), m.String())
 	case "authenticated":
+		if !e.affords(arg, append(conn.Peer.URISANs, conn.Peer.DNSSANs...)...) {
+			return e.tooMuch()
+		}
 		return e.authenticated(arg)
 	}
 	e.unmodelled = append(e.unmodelled, "rule "+kind)
@@ -226,9 +277,11 @@ func (e *evaluation) several(list rawjson.Value, or, permission bool, depth int)
 		if holds == or {
 			return holds, text
 		}
-		texts = append(texts, text)
+		if len(texts) < mostShown {
+			texts = append(texts, text)
+		}
 	}
-	return !or, strings.Join(texts, " and ")
+	return !or, explain.Short(strings.Join(texts, " and "))
 }
 
 func (e *evaluation) inRange(arg rawjson.Value, what, got string) (bool, string) {

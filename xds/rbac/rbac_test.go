@@ -51,6 +51,21 @@ func TestFilter(t *testing.T) {
 	}
 }
 
+// Since 1.40 access rules do not see path parameters that the route ignores.
+func TestPathParameters(t *testing.T) {
+	const config = `{"rules":{"action":"DENY","policies":{"p":{"permissions":[{"url_path":{"path":{"exact":"/admin/x"}}}],"principals":[{"any":true}]}}}}`
+	for _, tc := range []struct {
+		ignored bool
+		minor   int
+		allowed bool
+	}{{false, 40, true}, {true, 40, false}, {true, 39, true}} {
+		r := &match.Request{Path: "/admin;a=b/x;c?q", IgnoreParameters: tc.ignored, Envoy: match.Version{Major: 1, Minor: tc.minor}}
+		if got := rbac.Filter("f", rawjson.Value(config), r)[0]; got.Allowed != tc.allowed {
+			t.Errorf("ignored %t, 1.%d: allowed %t (%s)", tc.ignored, tc.minor, got.Allowed, got.Reason)
+		}
+	}
+}
+
 func FuzzFilter(f *testing.F) {
 	f.Add([]byte(`{"rules":{`+policies+`}}`), "/a")
 	f.Add([]byte(`{"rules":{"policies":{"p":{"permissions":[{"and_rules":{"rules":[{"not_rule":{"or_rules":{}}}]}}],"principals":[{"and_ids":{"ids":[]}}]}}}}`), "")

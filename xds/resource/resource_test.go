@@ -156,3 +156,28 @@ func TestFleetMemory(t *testing.T) {
 	}
 	runtime.KeepAlive(fleet)
 }
+
+// What is made of a body is made once for each key, whoever asks at once.
+func TestDerived(t *testing.T) {
+	b, err := NewStore().Intern([]byte(`{"name":"a"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type one struct{}
+	type two struct{}
+	name := func(v rawjson.Value) any { return &[]string{v.Str("name")} }
+	var wg sync.WaitGroup
+	results := make([]any, 8)
+	for i := range results {
+		wg.Go(func() { results[i] = b.Derived(one{}, name) })
+	}
+	wg.Wait()
+	for _, r := range results {
+		if r != results[0] {
+			t.Fatal("two things were made for one key")
+		}
+	}
+	if b.Derived(two{}, name) == results[0] || (*results[0].(*[]string))[0] != "a" {
+		t.Error("another key gives the same thing, or it was made of another text")
+	}
+}

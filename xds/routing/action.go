@@ -33,6 +33,9 @@ func (t *Table) act(out *Result, h *host, e *entry, r *match.Request, s *split, 
 	for _, level := range levels {
 		f.apply(&out.ResponseHeaders, level.responseAdd, level.responseRemove, &out.ResponseRemoved)
 	}
+	if out.Action == route.DirectResponse || out.Action == route.Redirects {
+		out.describeBody(r)
+	}
 	out.Unmodelled = append(out.Unmodelled, f.unmodelled...)
 	step := explain.Step{Question: "what becomes of the request?", Answer: e.view.Destination(), Unmodelled: f.unmodelled}
 	if out.Path != r.Path {
@@ -263,6 +266,24 @@ func (t *Table) answer(out *Result, e *entry, r *match.Request, f *formatter) {
 	if r.Path != "" && (out.Code == 201 || 300 <= out.Code && out.Code < 400) {
 		out.Redirect = location(redirect, r)
 		out.ResponseHeaders = append(out.ResponseHeaders, match.Header{Name: "location", Value: out.Redirect})
+	}
+}
+
+// describeBody sets the headers that tell of the body of an answer of Envoy's own, after all rules: the type is kept where rules have set one,
+// and an answer without a body has neither. A gRPC client is answered in another way.
+func (out *Result) describeBody(r *match.Request) {
+	if r.IsGRPC() {
+		return
+	}
+	if out.Body == "" {
+		if len(out.Unmodelled) == 0 { // the body is empty, rather than not known
+			out.ResponseHeaders = slices.DeleteFunc(out.ResponseHeaders, func(h match.Header) bool { return h.Name == "content-length" || h.Name == "content-type" })
+		}
+		return
+	}
+	out.ResponseHeaders = set(out.ResponseHeaders, match.Header{Name: "content-length", Value: strconv.Itoa(len(out.Body))})
+	if _, ok := out.ResponseHeaders.Get("content-type"); !ok {
+		out.ResponseHeaders = append(out.ResponseHeaders, match.Header{Name: "content-type", Value: "text/plain"})
 	}
 }
 

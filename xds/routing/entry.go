@@ -3,6 +3,7 @@ package routing
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/meshlark/meshlark/xds/explain"
@@ -93,48 +94,59 @@ func (e *entry) candidate(won bool, why string) explain.Candidate {
 
 // mismatch says which condition, apart from the fraction of requests the route is for, a request does not meet; "" when it meets all.
 func (e *entry) mismatch(r *match.Request, ignoreParams bool) string {
-	if r.Path == "" && e.kind != route.Connect {
-		return "the request has no path"
-	}
-	if why := e.pathMismatch(r, ignoreParams); why != "" {
+	for why := range e.mismatches(r, ignoreParams) {
 		return why
 	}
-	if e.grpc && !r.IsGRPC() {
-		return "not gRPC: the content type is not application/grpc"
-	}
-	for _, h := range e.headers {
-		if !h.Match(r) {
-			return h.Why(r)
-		}
-	}
-	for _, p := range e.parameters {
-		if !p.Match(r) {
-			return p.Why(r)
-		}
-	}
-	for _, c := range e.cookies {
-		if !c.Match(r) {
-			return c.Why(r)
-		}
-	}
-	peer := r.Connection.Peer
-	if e.presented.Exists() && e.presented.IsTrue() != peer.Presented {
-		return fmt.Sprintf("tls presented=%s: it is %t", e.presented.Text(), peer.Presented)
-	}
-	if e.validated.Exists() && e.validated.IsTrue() != peer.Validated {
-		return fmt.Sprintf("tls validated=%s: it is %t", e.validated.Text(), peer.Validated)
-	}
-	for _, m := range e.metadata {
-		if !m.Match(r.Metadata) {
-			return m.Why(r.Metadata)
-		}
-	}
-	for _, s := range e.state {
-		if !s.Match(r.FilterState) {
-			return s.String() + ": it is not"
-		}
-	}
 	return ""
+}
+
+// mismatches are all the conditions a request does not meet, in the order Envoy looks at them.
+func (e *entry) mismatches(r *match.Request, ignoreParams bool) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		// Only a CONNECT request can come without a path; that of another may be empty.
+		if r.Path == "" && r.Method == "CONNECT" && e.kind != route.Connect {
+			if !yield("the request has no path") {
+				return
+			}
+		} else if why := e.pathMismatch(r, ignoreParams); why != "" && !yield(why) {
+			return
+		}
+		if e.grpc && !r.IsGRPC() && !yield("not gRPC: the content type is not application/grpc") {
+			return
+		}
+		for _, h := range e.headers {
+			if !h.Match(r) && !yield(h.Why(r)) {
+				return
+			}
+		}
+		for _, p := range e.parameters {
+			if !p.Match(r) && !yield(p.Why(r)) {
+				return
+			}
+		}
+		for _, c := range e.cookies {
+			if !c.Match(r) && !yield(c.Why(r)) {
+				return
+			}
+		}
+		peer := r.Connection.Peer
+		if e.presented.Exists() && e.presented.IsTrue() != peer.Presented && !yield(fmt.Sprintf("tls presented=%s: it is %t", e.presented.Text(), peer.Presented)) {
+			return
+		}
+		if e.validated.Exists() && e.validated.IsTrue() != peer.Validated && !yield(fmt.Sprintf("tls validated=%s: it is %t", e.validated.Text(), peer.Validated)) {
+			return
+		}
+		for _, m := range e.metadata {
+			if !m.Match(r.Metadata) && !yield(m.Why(r.Metadata)) {
+				return
+			}
+		}
+		for _, s := range e.state {
+			if !s.Match(r.FilterState) && !yield(s.String()+": it is not") {
+				return
+			}
+		}
+	}
 }
 
 func (e *entry) pathMismatch(r *match.Request, ignoreParams bool) string {
@@ -168,7 +180,7 @@ func (e *entry) pathMismatch(r *match.Request, ignoreParams bool) string {
 	case e.kind == "":
 		return "it has no condition on the path, which Envoy asks for"
 	}
-	return fmt.Sprintf("path %q is not %s", path, e.pathCondition())
+	return fmt.Sprintf("path %q is not %s", explain.Short(path), e.pathCondition())
 }
 
 // withoutParameters takes path parameters (;name=value) off a path. Until 1.39 everything after the first was taken off, since 1.40 only

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,6 +136,17 @@ func (f *formatter) value(name, args string) (value *string, known bool) {
 		}
 		value := firstOf(args, f.response.Get)
 		return value, value != nil || f.code != 0 // what an upstream sends is not known
+	case "PATH":
+		return some(f.path(args))
+	case "QUERY_PARAM":
+		value, ok := match.Parameter(f.request.Path, args)
+		if !ok {
+			return nil, true
+		}
+		if decoded, err := url.PathUnescape(value); err == nil {
+			value = decoded
+		}
+		return &value, true
 	case "ROUTE_NAME":
 		return some(f.route)
 	case "UPSTREAM_CLUSTER", "UPSTREAM_CLUSTER_RAW":
@@ -169,6 +181,27 @@ func (f *formatter) value(name, args string) (value *string, known bool) {
 		return some(c.Peer.Subject)
 	}
 	return nil, false
+}
+
+// path is the path of the command PATH(query:which): with the query (WQ, the default) or without (NQ), and as it is now (PATH) or as it was before it
+// was rewritten where it has been (ORIG, and ORIG_OR_PATH for either, the default).
+func (f *formatter) path(args string) string {
+	query, which, _ := strings.Cut(args, ":")
+	path := f.request.Path
+	original, rewritten := f.request.Headers.Get("x-envoy-original-path")
+	switch which {
+	case "PATH":
+	case "ORIG":
+		path = original
+	default:
+		if rewritten {
+			path = original
+		}
+	}
+	if query == "NQ" {
+		path, _, _ = strings.Cut(path, "?")
+	}
+	return path
 }
 
 // firstOf looks for one header or, if it is not there, another: X?Y.

@@ -23,6 +23,9 @@ func (t *Table) Match(r *match.Request) Result {
 		out.Steps = append(out.Steps, step)
 		out.Found, out.Action, out.Redirect, out.Code, out.Details = true, route.Redirects, location, 301, "direct_response"
 		out.Reason = fmt.Sprintf("virtual host %s redirects to https (require_tls %s)", h.name, h.tls)
+		if location != "" {
+			out.ResponseHeaders = match.Headers{{Name: "location", Value: location}}
+		}
 		return out
 	} else if h.tls != "NONE" {
 		out.Steps = append(out.Steps, step)
@@ -52,8 +55,27 @@ func (t *Table) Match(r *match.Request) Result {
 	if len(branches) > 1 || !branches[0].fraction.Always() {
 		out.Routes = split.routes()
 	}
+	if out.View.Body().Get("route").Exists() {
+		out.VirtualCluster = h.virtualCluster(r)
+	}
 	t.act(&out, h, e, r, split, best)
 	return out
+}
+
+// virtualCluster is the name of the virtual cluster a request is counted for.
+func (h *host) virtualCluster(r *match.Request) string {
+	name := ""
+	for v := range h.view.Body().Get("virtual_clusters").Elems() {
+		name = "other"
+		fits := true
+		for condition := range v.Get("headers").Elems() {
+			fits = fits && match.NewHeaderMatch(condition).Match(r)
+		}
+		if fits {
+			return v.Str("name")
+		}
+	}
+	return name
 }
 
 func (r Result) noRoute(reason string) Result {
@@ -119,7 +141,12 @@ func (t *Table) branches(entries []*entry, r *match.Request) ([]branch, explain.
 	}}
 	step.Candidates = make([]explain.Candidate, 0, len(entries))
 	var out []branch
+	work := 0
 	for i, e := range entries {
+		if work += e.work(r); work > maxWork {
+			tooMuch(&step, len(entries)-i)
+			return out, step
+		}
 		if why := e.mismatch(r, t.ignoreParams); why != "" {
 			step.Candidates = append(step.Candidates, e.candidate(false, why))
 			continue
@@ -199,6 +226,10 @@ func (e *entry) clusters(r *match.Request) clustersOf {
 		c.total += weight
 	}
 	if c.total == 0 {
+		return c
+	}
+	if only := slices.Index(c.weights, c.total); only >= 0 {
+		c.fixed = only
 		return c
 	}
 	if name := body.Str("header_name"); name != "" {

@@ -27,6 +27,9 @@ type Result struct {
 	// Clusters are where requests like this one go, with the share of each. Shares of requests that are answered are left out.
 	Clusters []explain.Share
 	Mirrors  []explain.Share // where copies of them go
+	// VirtualCluster is the one whose statistics count the request: the first of the virtual host's that fits it, "other" when it has some and none
+	// does.
+	VirtualCluster string
 	// Criteria are the values by which a subset of the cluster's endpoints is chosen (metadata_match, filter envoy.lb).
 	Criteria map[string]rawjson.Value
 

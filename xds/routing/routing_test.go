@@ -53,6 +53,13 @@ func TestVirtualHost(t *testing.T) {
 	}
 }
 
+func TestSettings(t *testing.T) {
+	got := table(`{"name":"t","virtual_hosts":[{"domains":["*"]}],"internal_only_headers":["x"]}`).Settings()
+	if want := `{"name":"t","internal_only_headers":["x"]}`; string(got) != want {
+		t.Errorf("settings %s, want %s", got, want)
+	}
+}
+
 func TestNoFallback(t *testing.T) {
 	got := table(`{"virtual_hosts":[{"name":"a","domains":["a"],"routes":[{"name":"r","match":{"path":"/x"},"route":{"cluster":"c"}}]},
 		{"name":"any","domains":["*"],"routes":[{"match":{"prefix":"/"},"route":{"cluster":"c"}}]}]}`).Match(&match.Request{Host: "a", Path: "/y"})
@@ -127,6 +134,76 @@ func TestShares(t *testing.T) {
 	}
 }
 
+// Weights that leave no choice need no random number.
+func TestOnlyWeight(t *testing.T) {
+	got := table(`{"virtual_hosts":[{"domains":["*"],"routes":[{"match":{"prefix":"/"},"route":{"weighted_clusters":{"clusters":[
+		{"name":"next","weight":0},{"name":"now","weight":100,"request_headers_to_add":[{"header":{"key":"x","value":"now"}}]}]}}}]}]}`).Match(&match.Request{Host: "h", Path: "/"})
+	if value, _ := got.RequestHeaders.Get("x"); got.Cluster != "now" || value != "now" {
+		t.Errorf("cluster %q with header %q, want now and now", got.Cluster, value)
+	}
+}
+
+func TestPathCommands(t *testing.T) {
+	for format, want := range map[string]string{
+		"%PATH(NQ:PATH)%/more": "/a/b/more?q=x%20y", "/%QUERY_PARAM(q)%": "/x y?q=x%20y", "/%QUERY_PARAM(none)%": "/?q=x%20y", "/%PATH(NQ)%": "//a/b?q=x%20y",
+	} {
+		got := table(`{"virtual_hosts":[{"domains":["*"],"routes":[{"match":{"prefix":"/"},"route":{"cluster":"c","path_rewrite":"` + format + `"}}]}]}`).Match(&match.Request{Host: "h", Path: "/a/b?q=x%20y"})
+		if got.Path != want || len(got.Unmodelled) > 0 {
+			t.Errorf("%s makes the path %s, want %s; not modelled: %q", format, got.Path, want, got.Unmodelled)
+		}
+	}
+}
+
+// Envoy looks for a route of a request whose path is empty, which is not a request without a path.
+func TestEmptyPath(t *testing.T) {
+	index := table(`{"virtual_hosts":[{"domains":["*"],"routes":[{"match":{"prefix":"/"},"route":{"cluster":"slash"}},{"match":{"safe_regex":{"regex":".*"}},"route":{"cluster":"any"}}]}]}`)
+	for method, want := range map[string]string{"GET": "any", "CONNECT": ""} {
+		if got := index.Match(&match.Request{Method: method, Host: "h"}); got.Cluster != want {
+			t.Errorf("%s: cluster %q, want %q", method, got.Cluster, want)
+		}
+	}
+}
+
+func TestVirtualCluster(t *testing.T) {
+	index := table(`{"virtual_hosts":[{"domains":["some"],"routes":[{"match":{"path":"/moved"},"redirect":{}},{"match":{"prefix":"/"},"route":{"cluster":"c","prefix_rewrite":"/new"}}],"virtual_clusters":[
+		{"name":"post","headers":[{"name":":method","string_match":{"exact":"POST"}},{"name":":path","string_match":{"prefix":"/a"}}]},{"name":"a","headers":[{"name":":path","string_match":{"prefix":"/a"}}]}]},
+		{"domains":["none"],"routes":[{"match":{"prefix":"/"},"route":{"cluster":"c"}}]}]}`)
+	for _, tc := range []struct{ method, host, path, want string }{
+		{"POST", "some", "/a", "post"},
+		{"GET", "some", "/a", "a"}, // by the path as it was
+		{"GET", "some", "/b", "other"},
+		{"GET", "none", "/a", ""},
+		{"GET", "some", "/moved", ""}, // statistics of upstreams only
+	} {
+		if got := index.Match(&match.Request{Method: tc.method, Host: tc.host, Path: tc.path}); got.VirtualCluster != tc.want {
+			t.Errorf("%s http://%s%s: virtual cluster %q, want %q", tc.method, tc.host, tc.path, got.VirtualCluster, tc.want)
+		}
+	}
+}
+
+// The headers that tell of a body are set after the rules, and so the type of the rules stays; without a body there are none.
+func TestAnswerHeaders(t *testing.T) {
+	rules := `"response_headers_to_add":[{"header":{"key":"content-type","value":"application/json"}}]`
+	for _, tc := range []struct {
+		name, route string
+		want        match.Headers
+	}{
+		{"body", `"direct_response":{"status":200,"body":{"inline_string":"pong"}}`, match.Headers{{Name: "content-length", Value: "4"}, {Name: "content-type", Value: "text/plain"}}},
+		{"typed body", `"direct_response":{"status":200,"body":{"inline_string":"{}"}},` + rules, match.Headers{{Name: "content-type", Value: "application/json"}, {Name: "content-length", Value: "2"}}},
+		{"no body", `"direct_response":{"status":204},` + rules, match.Headers{}},
+		{"redirect", `"redirect":{"host_redirect":"b"},` + rules, match.Headers{{Name: "location", Value: "http://b/"}}},
+	} {
+		got := table(`{"virtual_hosts":[{"domains":["*"],"routes":[{"match":{"prefix":"/"},` + tc.route + `}]}]}`).Match(&match.Request{Host: "h", Path: "/"})
+		if diff := cmp.Diff(tc.want, got.ResponseHeaders); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
+		}
+	}
+	got := table(`{"virtual_hosts":[{"domains":["*"],"require_tls":"ALL"}]}`).Match(&match.Request{Host: "h", Path: "/p"})
+	if diff := cmp.Diff(match.Headers{{Name: "location", Value: "https://h/p"}}, got.ResponseHeaders); diff != "" {
+		t.Errorf("require_tls (-want +got):\n%s", diff)
+	}
+}
+
 func TestPathParameters(t *testing.T) {
 	const body = `{"ignore_path_parameters_in_path_matching":true,"virtual_hosts":[{"domains":["*"],"routes":[
 		{"name":"whole","match":{"path":"/a/b"},"route":{"cluster":"c"}},{"name":"cut","match":{"path":"/a"},"route":{"cluster":"c"}}]}]}`
@@ -171,5 +248,36 @@ func BenchmarkMatch(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+func TestLeads(t *testing.T) {
+	index := table(`{"virtual_hosts":[
+		{"name":"other","domains":["other"],"routes":[{"match":{"prefix":"/"},"route":{"cluster":"v2"}}]},
+		{"name":"web","domains":["web"],"routes":[
+			{"name":"beta","match":{"prefix":"/","headers":[{"name":"x","string_match":{"exact":"1"}},{"name":"y","present_match":true}]},"route":{"cluster":"v2"}},
+			{"name":"all","match":{"prefix":"/"},"route":{"weighted_clusters":{"clusters":[{"name":"v1","weight":100},{"name":"v2","weight":0}]}}},
+			{"name":"late","match":{"prefix":"/late"},"route":{"cluster":"v2"}},
+			{"name":"copy","match":{"path":"/copy"},"route":{"cluster":"v1","request_mirror_policies":[{"cluster":"v2"}]}}]}]}`)
+	got := index.Leads(&match.Request{Host: "web", Path: "/late"}, func(name string) bool { return name == "v2" })
+	share := func(n float64) []explain.Share { return []explain.Share{{Name: "v2", Share: n}} }
+	want := []routing.Lead{
+		{VirtualHost: "web", Domains: []string{"web"}, Serves: true, Route: "beta", Where: "virtual_hosts[1].routes[0]", Clusters: share(1), Unmet: []string{"x", "y"}},
+		{VirtualHost: "web", Domains: []string{"web"}, Serves: true, Route: "all", Where: "virtual_hosts[1].routes[1]", Clusters: share(0)},
+		{VirtualHost: "web", Domains: []string{"web"}, Serves: true, Route: "late", Where: "virtual_hosts[1].routes[2]", Clusters: share(1), First: "all", FirstWhere: "virtual_hosts[1].routes[1]"},
+		{VirtualHost: "web", Domains: []string{"web"}, Serves: true, Route: "copy", Where: "virtual_hosts[1].routes[3]", Clusters: share(1), Mirror: true, Unmet: []string{"path"}, First: "all", FirstWhere: "virtual_hosts[1].routes[1]"},
+		{VirtualHost: "other", Domains: []string{"other"}, Route: "/*", Where: "virtual_hosts[0].routes[0]", Clusters: share(1)},
+	}
+	for i := range got {
+		for k, why := range got[i].Unmet {
+			if want := want[i].Unmet; k >= len(want) || !strings.Contains(why, want[k]) {
+				t.Errorf("%s: condition %d is unmet: %s, want %q", got[i].Route, k, why, want)
+				continue
+			}
+			got[i].Unmet[k] = want[i].Unmet[k]
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("leads (-want +got):\n%s", diff)
 	}
 }

@@ -11,12 +11,14 @@ import (
 	"github.com/meshlark/meshlark/xds/explain"
 	"github.com/meshlark/meshlark/xds/match"
 	"github.com/meshlark/meshlark/xds/rawjson"
+	"github.com/meshlark/meshlark/xds/resource"
 	"github.com/meshlark/meshlark/xds/route"
 )
 
 // A Table is a route table that is ready for requests.
 type Table struct {
 	view         route.RouteConfig
+	settings     rawjson.Value // the body without the virtual hosts
 	hosts        []*host
 	exact        map[string]int // by domain in lower case
 	suffixes     wildcards      // *.example.com
@@ -73,7 +75,15 @@ type host struct {
 // New indexes a table.
 func New(config route.RouteConfig) *Table {
 	t := &Table{view: config, exact: map[string]int{}, any: -1}
+	t.settings = rawjson.Value("{")
 	for key, v := range config.Body().Members() {
+		if key == "virtual_hosts" || key == "virtualHosts" {
+			continue
+		}
+		if len(t.settings) > 1 {
+			t.settings = append(t.settings, ',')
+		}
+		t.settings = append(append(rawjson.Quote(t.settings, key), ':'), v...)
 		switch key {
 		case "ignore_port_in_host_matching", "ignorePortInHostMatching":
 			t.ignorePort = v.IsTrue()
@@ -87,6 +97,7 @@ func New(config route.RouteConfig) *Table {
 			t.headers.read(key, v)
 		}
 	}
+	t.settings = append(t.settings, '}')
 	for i, view := range config.VirtualHosts() {
 		t.hosts = append(t.hosts, &host{index: i, view: view})
 		for v := range view.Body().Get("domains").Elems() {
@@ -97,6 +108,13 @@ func New(config route.RouteConfig) *Table {
 		slices.SortFunc(w.lengths, func(a, b int) int { return cmp.Compare(b, a) })
 	}
 	return t
+}
+
+type derivedKey struct{}
+
+// Of is the index of a table that is stored, made once for all proxies that have it.
+func Of(b *resource.Body) *Table {
+	return b.Derived(derivedKey{}, func(raw rawjson.Value) any { return New(route.New(raw)) }).(*Table)
 }
 
 // addDomain files a domain. Envoy refuses a table that has one twice; here the first counts.
@@ -119,6 +137,9 @@ func (t *Table) addDomain(domain string, i int) {
 
 // Config is the table the index was made from.
 func (t *Table) Config() route.RouteConfig { return t.view }
+
+// Settings is the body of the table without its virtual hosts, among which nothing else is found quickly.
+func (t *Table) Settings() rawjson.Value { return t.settings }
 
 // ready reads the virtual host's routes once.
 func (h *host) ready() *host {
@@ -202,6 +223,15 @@ func (t *Table) find(r *match.Request) (*host, explain.Step) {
 		return nil, step
 	}
 	return t.choose(&step, hits)
+}
+
+// VirtualHost finds the virtual host of a request.
+func (t *Table) VirtualHost(r *match.Request) (route.VirtualHost, bool) {
+	h, _ := t.find(r)
+	if h == nil {
+		return route.VirtualHost{}, false
+	}
+	return h.view, true
 }
 
 // A hit is a domain that fits the host.
