@@ -24,6 +24,7 @@ type Certificate struct {
 	ValidFrom           time.Time
 	Expiration          time.Time
 	OCSP                *OCSP // nil without a stapled response
+	Raw                 rawjson.Value
 }
 
 // A SAN is one subject alternative name.
@@ -59,6 +60,7 @@ func certificates(list rawjson.Value) []Certificate {
 	var out []Certificate
 	for v := range list.Elems() {
 		c := Certificate{
+			Raw:                 v,
 			Path:                v.Str("path"),
 			SerialNumber:        v.Str("serial_number"),
 			DaysUntilExpiration: number(v.Get("days_until_expiration")),

@@ -62,7 +62,7 @@ func ReadClusters(src []byte, store *resource.Store) ([]ClusterStatus, error) {
 			return nil, err
 		}
 		if c.Name == "" {
-			return nil, &Error{clustersPath, 0, "an element that is no cluster status (it has no name): " + firstLine(v)}
+			return nil, &Error{clustersPath, 0, "an element that is no cluster status (it has no name): " + rawjson.FirstLine(v)}
 		}
 		out = append(out, c)
 	}

@@ -29,7 +29,7 @@ func compact(path string, src []byte) (rawjson.Value, error) {
 		return nil, &Error{path, 0, "the body is empty"}
 	}
 	if c := src[start]; c != '{' && c != '[' {
-		return nil, &Error{path, int64(start), notJSON(path, firstLine(src[start:]))}
+		return nil, &Error{path, int64(start), notJSON(path, rawjson.FirstLine(src[start:]))}
 	}
 	doc, err := rawjson.Compact(nil, src)
 	if err != nil {
@@ -49,17 +49,6 @@ func notJSON(path, line string) string {
 		return fmt.Sprintf("text, not JSON: it starts with %q; save it again with %s in the query (%s)", line, query, path)
 	}
 	return fmt.Sprintf("not JSON: it starts with %q", line)
-}
-
-func firstLine(b []byte) string {
-	const width = 100
-	if i := bytes.IndexAny(b, "\r\n"); i >= 0 {
-		b = b[:i]
-	}
-	if len(b) > width {
-		return strings.ToValidUTF8(string(b[:width]), "") + "..."
-	}
-	return string(b)
 }
 
 // section gives the field that holds the whole of an answer. Envoy leaves out an empty one, so an empty object is an answer; an

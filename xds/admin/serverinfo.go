@@ -20,6 +20,7 @@ type ServerInfo struct {
 	HotRestartVersion string
 	CommandLine       rawjson.Value // command_line_options
 	Node              rawjson.Value // id, cluster, metadata, locality and extensions
+	Raw               rawjson.Value // all of the answer, private material taken out
 }
 
 // ReadServerInfo reads the answer of /server_info.
@@ -43,6 +44,7 @@ func ReadServerInfo(src []byte) (*ServerInfo, error) {
 		HotRestartVersion: doc.Str("hot_restart_version"),
 		CommandLine:       doc.Get("command_line_options"),
 		Node:              doc.Get("node"),
+		Raw:               doc,
 	}
 	s.EnvoyVersion = naming.EnvoyVersion(s.Version)
 	if s.State == "" {

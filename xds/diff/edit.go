@@ -21,7 +21,10 @@ type Edit struct {
 	// Path leads to it: names with dots between them, elements and entries of maps in brackets, as
 	// virtual_hosts[reviews.default.svc.cluster.local:9080].routes[0].route.timeout. An element is known by what its list is keyed by,
 	// else by its number, on the right unless it was removed. The path of the whole value is ".".
-	Path  string
+	Path string
+	// LeftPath leads to it on the left, where some element on the way has another number there; else it is "".
+	LeftPath string
+
 	Op    Op
 	Left  rawjson.Value // as sent; absent when added
 	Right rawjson.Value // as sent; absent when removed
@@ -36,6 +39,7 @@ type editor struct {
 	c     *comparer
 	edits []Edit
 	trail []pair
+	left  []step // the path on the left, a step of the trail each
 }
 
 // edits gives the differences between two values.
@@ -52,6 +56,10 @@ func (e *editor) add(path string, op Op, left, right *node, key rawjson.Value) {
 	edit := Edit{Path: path, Op: op, trail: slices.Clone(e.trail), key: key}
 	if path == "" {
 		edit.Path = "."
+	} else if left != nil && len(e.left) > 0 {
+		if at := joinSteps(e.left); at != path {
+			edit.LeftPath = at
+		}
 	}
 	if left != nil {
 		edit.Left = left.text
@@ -133,25 +141,34 @@ func (e *editor) object(left, right *node, path string) {
 			if l.node.sum == r.node.sum || l.node.zero && r.node.zero || e.c.desired && isHealth(left.msg, l.name) && !r.node.zero {
 				continue
 			}
-			e.step(pair{i, j}, func() { e.node(l.node, r.node, appendStep(path, right.step(j))) })
+			e.step(pair{i, j}, right.step(j), func() { e.node(l.node, r.node, appendStep(path, right.step(j))) })
 			continue
 		}
 		if !l.node.zero {
-			e.step(pair{i, -1}, func() { e.add(appendStep(path, left.step(i)), Removed, l.node, nil, nil) })
+			e.step(pair{i, -1}, left.step(i), func() { e.add(appendStep(path, left.step(i)), Removed, l.node, nil, nil) })
 		}
 	}
 	for j := range right.kids {
 		r := &right.kids[j]
 		if _, ok := places[r.name]; ok && r.counts() && !(e.c.desired && isHealth(right.msg, r.name)) {
-			e.step(pair{-1, j}, func() { e.add(appendStep(path, right.step(j)), Added, nil, r.node, r.key) })
+			e.step(pair{-1, j}, step{}, func() { e.add(appendStep(path, right.step(j)), Added, nil, r.node, r.key) })
 		}
 	}
 }
 
-func (e *editor) step(p pair, f func()) {
-	e.trail = append(e.trail, p)
+// step goes on to a kid, which is called left on the left.
+func (e *editor) step(p pair, left step, f func()) {
+	e.trail, e.left = append(e.trail, p), append(e.left, left)
 	f()
-	e.trail = e.trail[:len(e.trail)-1]
+	e.trail, e.left = e.trail[:len(e.trail)-1], e.left[:len(e.left)-1]
+}
+
+func joinSteps(steps []step) string {
+	path := ""
+	for _, s := range steps {
+		path = appendStep(path, s)
+	}
+	return path
 }
 
 // array compares two arrays. Its edits come in the order of the right list, what was removed where it stood between them.
@@ -194,14 +211,14 @@ func (e *editor) array(left, right *node, path string) {
 		switch {
 		case ch.right < 0:
 			i := a.lefts[ch.left]
-			e.step(pair{i, -1}, func() { e.add(appendStep(path, left.step(i)), Removed, left.kids[i].node, nil, nil) })
+			e.step(pair{i, -1}, left.step(i), func() { e.add(appendStep(path, left.step(i)), Removed, left.kids[i].node, nil, nil) })
 		case ch.left < 0:
 			j := a.rights[ch.right]
 			// The place of an addition is counted among the elements that count.
-			e.step(pair{-1, ch.right}, func() { e.add(appendStep(path, right.step(j)), Added, nil, right.kids[j].node, nil) })
+			e.step(pair{-1, ch.right}, step{}, func() { e.add(appendStep(path, right.step(j)), Added, nil, right.kids[j].node, nil) })
 		default:
 			i, j := a.lefts[ch.left], a.rights[ch.right]
-			e.step(pair{i, ch.right}, func() { e.node(left.kids[i].node, right.kids[j].node, appendStep(path, right.step(j))) })
+			e.step(pair{i, ch.right}, left.step(i), func() { e.node(left.kids[i].node, right.kids[j].node, appendStep(path, right.step(j))) })
 		}
 	}
 }

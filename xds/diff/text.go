@@ -125,10 +125,42 @@ func (p *linePrinter) change(c Change) {
 		p.value(LineAdded, "+ ", c.Right.Body)
 	}
 	for _, e := range c.Edits {
-		p.add(LinePath, "@@ "+e.Path)
+		p.add(LinePath, "@@ "+e.Path+e.onLeft())
 		p.value(LineRemoved, "- ", e.Left)
 		p.value(LineAdded, "+ ", e.Right)
 	}
+}
+
+// onLeft says in a path's line which of its numbers count on the left: those on the way to what was removed and, where they are others there, those
+// of what was changed. All others count on the right.
+func (e *Edit) onLeft() string {
+	switch {
+	case e.LeftPath != "":
+		return " (" + differing(e.LeftPath, e.Path) + " on the left)"
+	case e.Op == Removed && endsWithNumber(e.Path):
+		return " (on the left)"
+	}
+	return ""
+}
+
+// differing is the part of a path, from step to step, in which it differs from another.
+func differing(path, other string) string {
+	steps := func(p string) []string { return strings.SplitAfter(strings.ReplaceAll(p, "].", "]\x00"), "\x00") }
+	a, b := steps(path), steps(other)
+	for len(a) > 1 && len(b) > 1 && a[0] == b[0] {
+		a, b = a[1:], b[1:]
+	}
+	for len(a) > 1 && len(b) > 1 && a[len(a)-1] == b[len(b)-1] {
+		a, b = a[:len(a)-1], b[:len(b)-1]
+	}
+	return strings.TrimSuffix(strings.ReplaceAll(strings.Join(a, ""), "\x00", "."), ".")
+}
+
+// endsWithNumber tells whether a path leads to an element that is known by its number.
+func endsWithNumber(path string) bool {
+	digits, ok := strings.CutSuffix(path, "]")
+	at := strings.LastIndexByte(digits, '[')
+	return ok && at >= 0 && at+1 < len(digits) && strings.Trim(digits[at+1:], "0123456789") == ""
 }
 
 // value prints a value as indented JSON.

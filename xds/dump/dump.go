@@ -20,10 +20,6 @@ type Error = resource.TextError
 type Options struct {
 	// Source is the name of the text in errors, such as a file name.
 	Source string
-
-	// Section is the resource parameter of the request that gave the text, such as "dynamic_warming_clusters". Envoy's
-	// answer to ?resource= does not say which of two lists its elements come from; without Section they count as active.
-	Section string
 }
 
 // A Dump is the configuration of one proxy.

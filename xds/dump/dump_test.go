@@ -80,25 +80,25 @@ func summary(t testing.TB, d *Dump) string {
 }
 
 func TestEnvoyDump(t *testing.T) {
-	for _, test := range []struct{ file, section string }{
-		{"config_dump.json", ""},
-		{"name_regex.json", ""},
-		{"mask-bootstrap-node-id.json", ""},
-		{"mask-cluster-names.json", "dynamic_active_clusters"},
-		{"mask-cluster-version.json", ""},
-		{"resource-dynamic_active_clusters.json", "dynamic_active_clusters"},
-		{"resource-dynamic_endpoint_configs.json", ""},
-		{"resource-dynamic_listeners.json", ""},
-		{"resource-ecds_filters.json", ""},
-		{"resource-no-cluster.json", "dynamic_active_clusters"},
+	for _, file := range []string{
+		"config_dump.json",
+		"name_regex.json",
+		"mask-bootstrap-node-id.json",
+		"mask-cluster-names.json",
+		"mask-cluster-version.json",
+		"resource-dynamic_active_clusters.json",
+		"resource-dynamic_endpoint_configs.json",
+		"resource-dynamic_listeners.json",
+		"resource-ecds_filters.json",
+		"resource-no-cluster.json",
 	} {
-		t.Run(test.file, func(t *testing.T) {
-			got := summary(t, split(t, resource.NewStore(), envoy(t, test.file), Options{Source: test.file, Section: test.section}))
+		t.Run(file, func(t *testing.T) {
+			got := summary(t, split(t, resource.NewStore(), envoy(t, file), Options{Source: file}))
 			// Envoy lists some resources in the order of a hash map.
 			lines := strings.SplitAfter(got, "\n")
 			slices.Sort(lines)
 			got = strings.Join(lines, "")
-			golden := filepath.Join("testdata", "golden", strings.TrimSuffix(test.file, ".json")+".txt")
+			golden := filepath.Join("testdata", "golden", strings.TrimSuffix(file, ".json")+".txt")
 			if *update {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 					t.Fatal(err)
@@ -168,45 +168,45 @@ const anyConfig = `{"@type":"type.googleapis.com/envoy.config.`
 
 // TestShapes reads every shape a dump may come in.
 func TestShapes(t *testing.T) {
-	for _, test := range []struct{ name, section, in, want string }{
-		{"empty object", "", ` {} `, ""},
-		{"empty array", "", `[]`, ""},
-		{"no configs", "", `{"configs":[]}`, ""},
-		{"null configs", "", `{"configs":null}`, ""},
-		{"byte order mark", "", "\xef\xbb\xbf{\"configs\":[]}", ""},
-		{"flat list of types", "", `{"configs":[` + anyConfig + `cluster.v3.Cluster","name":"a"},{"@type":"type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment","cluster_name":"b"},{"@type":"type.googleapis.com/istio.workload.Address","service":{}}]}`,
+	for _, test := range []struct{ name, in, want string }{
+		{"empty object", ` {} `, ""},
+		{"empty array", `[]`, ""},
+		{"no configs", `{"configs":[]}`, ""},
+		{"null configs", `{"configs":null}`, ""},
+		{"byte order mark", "\xef\xbb\xbf{\"configs\":[]}", ""},
+		{"flat list of types", `{"configs":[` + anyConfig + `cluster.v3.Cluster","name":"a"},{"@type":"type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment","cluster_name":"b"},{"@type":"type.googleapis.com/istio.workload.Address","service":{}}]}`,
 			"section envoy.config.cluster.v3.Cluster\nsection envoy.config.endpoint.v3.ClusterLoadAssignment\nsection istio.workload.Address\n" +
 				"cluster \"a\" active envoy.config.cluster.v3.Cluster\nendpoint \"b\" active envoy.config.endpoint.v3.ClusterLoadAssignment\ntype.googleapis.com/istio.workload.Address \"\" active istio.workload.Address\n"},
-		{"unknown section", "", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v4.NewConfigDump","new":[{"name":"x"}]}]}`,
+		{"unknown section", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v4.NewConfigDump","new":[{"name":"x"}]}]}`,
 			"section envoy.admin.v4.NewConfigDump\ntype.googleapis.com/envoy.admin.v4.NewConfigDump \"\" active envoy.admin.v4.NewConfigDump\n"},
-		{"warming by request", "dynamic_warming_clusters", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","cluster":{"name":"a"}}]}`,
-			"section envoy.admin.v3.ClustersConfigDump.DynamicCluster\ncluster \"a\" warming \n"},
-		{"istioctl clusters", "", `[{"name":"a","type":"EDS","connectTimeout":"10s"},{"name":"b","lbPolicy":"RANDOM"}]`,
+		{"element by request", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","cluster":{"name":"a"}}]}`,
+			"section envoy.admin.v3.ClustersConfigDump.DynamicCluster\ncluster \"a\" active \n"},
+		{"istioctl clusters", `[{"name":"a","type":"EDS","connectTimeout":"10s"},{"name":"b","lbPolicy":"RANDOM"}]`,
 			"cluster \"a\" active \ncluster \"b\" active \n"},
-		{"istioctl listeners and routes", "", `[{"name":"l","trafficDirection":"OUTBOUND"},{"name":"r","virtualHosts":[]}]`,
+		{"istioctl listeners and routes", `[{"name":"l","trafficDirection":"OUTBOUND"},{"name":"r","virtualHosts":[]}]`,
 			"listener \"l\" active \nroute_config \"r\" active \n"},
-		{"istioctl secrets", "", `{"dynamicActiveSecrets":[{"name":"default","versionInfo":"1","lastUpdated":"2026-11-20T10:00:00Z","secret":` + anyConfig + `x.Secret","name":"default"}}]}`,
+		{"istioctl secrets", `{"dynamicActiveSecrets":[{"name":"default","versionInfo":"1","lastUpdated":"2026-11-20T10:00:00Z","secret":` + anyConfig + `x.Secret","name":"default"}}]}`,
 			"section envoy.admin.v3.SecretsConfigDump\nsecret \"default\" active version 1 updated envoy.config.x.Secret\n"},
-		{"one inner proto", "", `{"name":"a","virtual_hosts":[]}`, "route_config \"a\" active \n"},
-		{"one section", "", `{"@type":"type.googleapis.com/envoy.admin.v3.RoutesConfigDump","static_route_configs":[{"route_config":{"name":"a"}},{"route_config":{"name":"a"}}]}`,
+		{"one inner proto", `{"name":"a","virtual_hosts":[]}`, "route_config \"a\" active \n"},
+		{"one section", `{"@type":"type.googleapis.com/envoy.admin.v3.RoutesConfigDump","static_route_configs":[{"route_config":{"name":"a"}},{"route_config":{"name":"a"}}]}`,
 			"section envoy.admin.v3.RoutesConfigDump\nroute_config \"a\" static \nroute_config \"a\" static \n"},
-		{"type after the lists", "", `{"configs":[{"dynamicActiveClusters":[{"cluster":{"name":"a"}}],"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump"}]}`,
+		{"type after the lists", `{"configs":[{"dynamicActiveClusters":[{"cluster":{"name":"a"}}],"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump"}]}`,
 			"section envoy.admin.v3.ClustersConfigDump\ncluster \"a\" active \n"},
-		{"istiod's nameless secret", "", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.SecretsConfigDump","dynamic_active_secrets":[{"secret":{"name":"inner"}}]}]}`,
+		{"istiod's nameless secret", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.SecretsConfigDump","dynamic_active_secrets":[{"secret":{"name":"inner"}}]}]}`,
 			"section envoy.admin.v3.SecretsConfigDump\nsecret \"inner\" active \n"},
-		{"rejected cluster", "", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","dynamic_active_clusters":[{"version_info":"1","cluster":{"name":"a"},"error_state":{"details":"bad","version_info":"2","last_update_attempt":"2026-11-20T10:00:00Z"},"client_status":"NACKED"}]}]}`,
+		{"rejected cluster", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","dynamic_active_clusters":[{"version_info":"1","cluster":{"name":"a"},"error_state":{"details":"bad","version_info":"2","last_update_attempt":"2026-11-20T10:00:00Z"},"client_status":"NACKED"}]}]}`,
 			"section envoy.admin.v3.ClustersConfigDump\ncluster \"a\" active version 1 NACKED \ncluster \"a\" error version 2 NACKED  rejected \"bad\" version \"2\" attempt true \n"},
-		{"all states of a listener", "", `{"@type":"type.googleapis.com/envoy.admin.v3.ListenersConfigDump","dynamic_listeners":[{"name":"l","draining_state":{"version_info":"0","listener":{"name":"l"}},"warming_state":{"version_info":"2","listener":{"name":"l"}},"active_state":{"version_info":"1","listener":{"name":"l"}},"error_state":{"details":"x"}}]}`,
+		{"all states of a listener", `{"@type":"type.googleapis.com/envoy.admin.v3.ListenersConfigDump","dynamic_listeners":[{"name":"l","draining_state":{"version_info":"0","listener":{"name":"l"}},"warming_state":{"version_info":"2","listener":{"name":"l"}},"active_state":{"version_info":"1","listener":{"name":"l"}},"error_state":{"details":"x"}}]}`,
 			"section envoy.admin.v3.ListenersConfigDump\nlistener \"l\" active version 1 \nlistener \"l\" warming version 2 \nlistener \"l\" draining version 0 \nlistener \"l\" error  rejected \"x\" version \"\" attempt false \n"},
-		{"escaped name and duplicate key", "", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","static_clusters":[{"cluster":{"name":"x","n\u0061me":"\u0061|b"}}]}]}`,
+		{"escaped name and duplicate key", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","static_clusters":[{"cluster":{"name":"x","n\u0061me":"\u0061|b"}}]}]}`,
 			"section envoy.admin.v3.ClustersConfigDump\ncluster \"a|b\" static \n"},
-		{"section without lists", "", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.EndpointsConfigDump"}]}`,
+		{"section without lists", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.EndpointsConfigDump"}]}`,
 			"section envoy.admin.v3.EndpointsConfigDump\nendpoint: none\n"},
-		{"egctl, one pod", "", `{"ns":{"pod":{"configDump":{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","staticClusters":[{"cluster":{"name":"a"}}]}]}}}}`,
+		{"egctl, one pod", `{"ns":{"pod":{"configDump":{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","staticClusters":[{"cluster":{"name":"a"}}]}]}}}}`,
 			"section envoy.admin.v3.ClustersConfigDump\ncluster \"a\" static \n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d, err := Split(resource.NewStore(), []byte(test.in), Options{Source: "x.json", Section: test.section})
+			d, err := Split(resource.NewStore(), []byte(test.in), Options{Source: "x.json"})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -252,9 +252,6 @@ func (s *splitter) classify(i, end, depth int, typeURL, section string, found bo
 		return nil
 	}
 	if l, ok := elements[admin]; ok {
-		if asked, ok := lists[s.section]; ok && asked.section == l.section {
-			l = asked
-		}
 		s.note(typeURL)
 		d.group(l.kind)
 		_, err := s.element(i, l)

@@ -49,8 +49,8 @@ var sectionKinds = func() map[string]resource.Kind {
 	return m
 }()
 
-// elements are the messages that a section's lists are made of, as ?resource= answers with them one by one. Where a message stands
-// in two lists the active one is meant.
+// elements are the messages that a section's lists are made of, as ?resource= answers with them one by one. That answer does
+// not say which of two lists a message comes from; it counts as active.
 var elements = map[string]list{
 	"ClustersConfigDump.StaticCluster":                 lists["static_clusters"],
 	"ClustersConfigDump.DynamicCluster":                lists["dynamic_active_clusters"],

@@ -29,20 +29,18 @@ func Split(store *resource.Store, src []byte, o Options) (*Dump, error) {
 
 // A splitter finds the resources of one text.
 type splitter struct {
-	src     []byte
-	source  string
-	section string
-	dump    *Dump
-	looked  bool // whether it was tried to start ahead
-	ahead   *ahead
+	src    []byte
+	source string
+	dump   *Dump
+	looked bool // whether it was tried to start ahead
+	ahead  *ahead
 }
 
 func newSplitter(store *resource.Store, src []byte, o Options) *splitter {
 	return &splitter{
-		src:     src,
-		source:  o.Source,
-		section: o.Section,
-		dump:    &Dump{batch: resource.NewBatch(store, o.Source, src), kinds: map[resource.Kind]*group{}},
+		src:    src,
+		source: o.Source,
+		dump:   &Dump{batch: resource.NewBatch(store, o.Source, src), kinds: map[resource.Kind]*group{}},
 	}
 }
 
@@ -98,20 +96,9 @@ func (s *splitter) begin() (int, error) {
 		return 0, s.refuse(i, "it is empty")
 	}
 	if s.src[i] != '{' && s.src[i] != '[' {
-		return 0, s.refuse(i, "want a JSON object or array, got %s", firstLine(s.src[i:]))
+		return 0, s.refuse(i, "want a JSON object or array, got %q", rawjson.FirstLine(s.src[i:]))
 	}
 	return i, nil
-}
-
-// firstLine quotes the start of a text that is something else, such as an error page.
-func firstLine(text []byte) string {
-	line, _, _ := bytes.Cut(text, []byte("\n"))
-	line = bytes.TrimSpace(line)
-	const most = 160
-	if len(line) > most {
-		line = append(bytes.ToValidUTF8(line[:most:most], nil), "..."...)
-	}
-	return fmt.Sprintf("%q", line)
 }
 
 // glimpse names the byte at the start of a text.

@@ -56,6 +56,17 @@ func (c *Client) Status(short string) (TypeStatus, bool) {
 	return TypeStatus{}, false
 }
 
+// LastSent is when the istiod last sent the client anything; zero when it never did, or does not tell.
+func (c *Client) LastSent() time.Time {
+	var last time.Time
+	for _, t := range c.Types {
+		if t.SentAt.After(last) {
+			last = t.SentAt
+		}
+	}
+	return last
+}
+
 // statusOf is istiod's own rule (pilot/pkg/xds, debugSyncStatus).
 func statusOf(t TypeStatus) Status {
 	switch {

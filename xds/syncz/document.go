@@ -1,7 +1,6 @@
 package syncz
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"iter"
@@ -36,7 +35,7 @@ func documents(what string, src []byte) iter.Seq2[int64, document] {
 		for start < len(src) {
 			off := int64(start)
 			if c := src[start]; c != '{' && c != '[' {
-				yield(off, document{err: &Error{what, off, fmt.Sprintf("not JSON: it starts with %q", firstLine(src[start:]))}})
+				yield(off, document{err: &Error{what, off, fmt.Sprintf("not JSON: it starts with %q", rawjson.FirstLine(src[start:]))}})
 				return
 			}
 			end, err := rawjson.Skip(src, start)
@@ -77,7 +76,7 @@ func syntaxError(what string, start int64, err error) error {
 // otherDocument is the error for well-formed JSON of another kind.
 func otherDocument(what string, off int64, v rawjson.Value) error {
 	if v.Kind() != rawjson.Object {
-		return &Error{what, off, "not a " + what + " document: it has the element " + strconv.Quote(firstLine(v))}
+		return &Error{what, off, "not a " + what + " document: it has the element " + strconv.Quote(rawjson.FirstLine(v))}
 	}
 	if v.Len() == 0 {
 		return &Error{what, off, "not a " + what + " document: it has no fields"}
@@ -91,17 +90,6 @@ func otherDocument(what string, off int64, v rawjson.Value) error {
 		keys = append(keys, strconv.Quote(key))
 	}
 	return &Error{what, off, "not a " + what + " document: its fields are " + strings.Join(keys, ", ")}
-}
-
-func firstLine(b []byte) string {
-	const width = 100
-	if i := bytes.IndexAny(b, "\r\n"); i >= 0 {
-		b = b[:i]
-	}
-	if len(b) > width {
-		return strings.ToValidUTF8(string(b[:width]), "") + "..."
-	}
-	return string(b)
 }
 
 // timestamp reads a time; Go writes the zero time where there was none.
