@@ -53,9 +53,10 @@ func Needs() []Need {
 	return []Need{
 		{Access: Access{Verb: "list", Resource: "pods"}, For: "find control planes and proxies (without it in all namespaces: in one)"},
 		{Access: Access{Verb: "get", Resource: "pods"}, For: "say what became of a pod that does not answer", Optional: true},
-		{Access: Access{Verb: "get", Resource: "pods", Subresource: "portforward"}, For: "tunnels over a websocket (Kubernetes 1.31 and newer; without it SPDY is used)", Optional: true},
+		{Access: Access{Verb: "get", Resource: "pods", Subresource: "portforward"}, For: "tunnels over a websocket (Kubernetes 1.31 and newer, of which 1.35 and newer ask for create as well; without it SPDY is used)", Optional: true},
 		{Access: Access{Verb: "list", Group: "apps", Resource: "replicasets"}, For: "workloads that are neither Deployment nor any kind that owns its pods itself", Optional: true},
 		{Access: Access{Verb: "list", Group: "admissionregistration.k8s.io", Resource: "mutatingwebhookconfigurations"}, For: "revision tags, and control planes that run elsewhere", Optional: true},
+		{Access: Access{Verb: "get", Resource: "services"}, For: "the pods that a service sends requests to", Optional: true, Asked: true},
 		{Access: Access{Verb: "get", Resource: "*", Group: "*"}, For: "objects asked for by kind and name", Optional: true, Asked: true},
 		{Access: Access{Verb: "list", Resource: "*", Group: "*"}, For: "objects asked for by kind", Optional: true, Asked: true},
 		{Access: Access{Verb: "create", Resource: "pods", Subresource: "portforward"}, For: "tunnels to control planes and proxies"},
@@ -91,9 +92,12 @@ func (c *Cluster) May(ctx context.Context, a Access) (Verdict, error) {
 	return v, nil
 }
 
+// A Rule gives verbs on resources. In each list "*" stands for all; no ResourceNames are all.
+type Rule = authorization.ResourceRule
+
 // Rules are what a user may do in a namespace.
 type Rules struct {
-	Rules      []authorization.ResourceRule
+	Rules      []Rule
 	Incomplete bool   // the authorizer could not list all
 	Reason     string // why
 }

@@ -97,9 +97,19 @@ func (c *Cluster) Close() {
 // dialTimeout bounds a TCP connection to the API server.
 const dialTimeout = 5 * time.Second
 
+// bound gives a request the time it has. Where all of the question has a time of its own, an API server that does not answer gets half of what is left
+// of it, so that there is time to say so.
+func (c *Cluster) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := c.timeout
+	if at, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(at)/2)
+	}
+	return context.WithTimeout(ctx, limit)
+}
+
 // get gets a document of the API server as it is.
 func (c *Cluster) get(ctx context.Context, path string, query url.Values, accept string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := c.bound(ctx)
 	defer cancel()
 	r := c.docs.Get().AbsPath(path)
 	for name, values := range query {
@@ -110,14 +120,22 @@ func (c *Cluster) get(ctx context.Context, path string, query url.Values, accept
 	if accept != "" {
 		r.SetHeader("Accept", accept)
 	}
-	return r.Do(ctx).Raw()
+	return raw(r.Do(ctx))
+}
+
+// raw is an answer as it was sent. What a refusal says is only in the error that Error gives.
+func raw(r rest.Result) ([]byte, error) {
+	if err := r.Error(); err != nil {
+		return nil, err
+	}
+	return r.Raw()
 }
 
 // post sends a JSON document that asks a question. Nothing is stored by the questions this package asks.
 func (c *Cluster) post(ctx context.Context, path string, body []byte) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := c.bound(ctx)
 	defer cancel()
-	return c.docs.Post().AbsPath(path).SetHeader("Content-Type", "application/json").Body(body).Do(ctx).Raw()
+	return raw(c.docs.Post().AbsPath(path).SetHeader("Content-Type", "application/json").Body(body).Do(ctx))
 }
 
 // Transport gives a round tripper to the ports of pods, for URLs such as http://POD.NAMESPACE:15000/ready. All requests to a pod share one tunnel

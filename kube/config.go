@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -90,6 +91,9 @@ func Load(o Options) (*Config, error) {
 	if _, ok := raw.Contexts[name]; !ok && (name != "" || o.Cluster == "") {
 		return nil, &ConfigError{noContext(name, raw)}
 	}
+	if err := o.named(name, raw); err != nil {
+		return nil, &ConfigError{err}
+	}
 	overrides := &clientcmd.ConfigOverrides{
 		CurrentContext: name,
 		Context:        clientcmdapi.Context{Cluster: o.Cluster, AuthInfo: o.User, Namespace: o.Namespace},
@@ -173,6 +177,30 @@ func noContext(name string, raw *clientcmdapi.Config) error {
 		return fmt.Errorf("it has no current context; name one with --context; %s", list)
 	}
 	return fmt.Errorf("there is no context %q; %s", name, list)
+}
+
+// named tells whether the cluster and the user that the context or the options name are there. client-go says of a missing one that nothing is configured
+// at all.
+func (o Options) named(context string, raw *clientcmdapi.Config) error {
+	cluster, user := o.Cluster, o.User
+	where := ""
+	if c := raw.Contexts[context]; c != nil {
+		where = fmt.Sprintf("context %q names ", context)
+		cluster, user = cmp.Or(cluster, c.Cluster), cmp.Or(user, c.AuthInfo)
+	}
+	missing := func(kind, name, chosen string, names []string) error {
+		if chosen != "" {
+			where = ""
+		}
+		return fmt.Errorf("%sthe %s %q, which is not there; there are: %s", where, kind, name, strings.Join(names, ", "))
+	}
+	if raw.Clusters[cluster] == nil {
+		return missing("cluster", cluster, o.Cluster, slices.Sorted(maps.Keys(raw.Clusters)))
+	}
+	if user != "" && raw.AuthInfos[user] == nil {
+		return missing("user", user, o.User, slices.Sorted(maps.Keys(raw.AuthInfos)))
+	}
+	return nil
 }
 
 // inCluster is the configuration that Kubernetes gives the pods it runs.

@@ -49,6 +49,8 @@ func TestLoad(t *testing.T) {
 	file := write(t, filepath.Join(dir, "two"), twoContexts)
 	other := write(t, filepath.Join(dir, "three"), thirdContext)
 	none := write(t, filepath.Join(dir, "none"), strings.Replace(twoContexts, "current-context: one", "", 1))
+	gone := write(t, filepath.Join(dir, "gone"), strings.Replace(twoContexts, "cluster: c1,", "cluster: c9,", 1))
+	left := write(t, filepath.Join(dir, "left"), strings.Replace(twoContexts, "user: u1,", "user: u9,", 1))
 	broken := write(t, filepath.Join(dir, "broken"), "clusters: [")
 	home := filepath.Join(dir, "home")
 	write(t, filepath.Join(home, ".kube", "config"), twoContexts)
@@ -77,7 +79,10 @@ func TestLoad(t *testing.T) {
 		{"no token in the pod", kube.Options{Env: environment(inside), Pod: dir}, "no kubeconfig: nothing in $KUBECONFIG, ~/.kube/config, and this is no pod of a cluster"},
 		{"no such file", kube.Options{Kubeconfig: filepath.Join(dir, "missing")}, "no such file"},
 		{"broken", kube.Options{Kubeconfig: broken}, "kubeconfig: error loading config file"},
-		{"no such cluster", kube.Options{Kubeconfig: file, Cluster: "x"}, "kubeconfig: "},
+		{"no such cluster", kube.Options{Kubeconfig: file, Cluster: "x"}, `kubeconfig: the cluster "x", which is not there; there are: c1, c2`},
+		{"no such user", kube.Options{Kubeconfig: file, User: "x"}, `kubeconfig: the user "x", which is not there; there are: u1, u2`},
+		{"a context whose cluster is gone", kube.Options{Kubeconfig: gone}, `kubeconfig: context "one" names the cluster "c9", which is not there; there are: c1, c2`},
+		{"a context whose user is gone", kube.Options{Kubeconfig: left}, `kubeconfig: context "one" names the user "u9", which is not there; there are: u1, u2`},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

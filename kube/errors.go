@@ -83,9 +83,13 @@ func (c *Config) explain(doing string, err error) error {
 		e.Problem = Unauthorized
 		e.Reason = fmt.Sprintf("the API server does not accept the credentials of %s", c.user())
 		e.Next = "they may have expired: log in again, or choose another --user or --context"
+	case apierrors.IsForbidden(err) && strings.Contains(message(err), anonymous):
+		e.Problem = Unauthorized
+		e.Reason = fmt.Sprintf("the API server was told nothing of who asks: the kubeconfig has no credentials for %s, or none that are valid", c.user())
+		e.Next = "log in, or choose another --user or --context"
 	case apierrors.IsForbidden(err):
 		e.Problem = Forbidden
-		e.Reason = "forbidden: " + message(err)
+		e.Reason = "forbidden: " + refusal(err)
 		e.Next = "ask for that permission (kubectl auth can-i --list shows what there is), or choose another --user, --as or --context"
 	case apierrors.IsNotFound(err):
 		e.Problem = NotFound
@@ -145,6 +149,18 @@ func message(err error) string {
 	}
 	return plain(err)
 }
+
+// refusal is what the API server says of a user who may not, without the object, which is said already: pods "a" is forbidden: User "b" cannot ...
+func refusal(err error) string {
+	text := message(err)
+	if _, who, ok := strings.Cut(text, " is forbidden: "); ok {
+		return who
+	}
+	return strings.TrimPrefix(text, "forbidden: ")
+}
+
+// anonymous is what an API server calls whoever brings no credentials.
+const anonymous = `User "system:anonymous"`
 
 // plain is the first line of an error, without the request's method and URL: what was attempted is said in other words.
 func plain(err error) string {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/meshlark/meshlark/kube"
 	"github.com/meshlark/meshlark/kube/kubetest"
@@ -205,6 +206,10 @@ func TestAccess(t *testing.T) {
 	text, expires, err := c.Token(t.Context(), "istio-system", "default", "istio-ca", time.Hour)
 	if err != nil || text != "abc" || expires.Year() != 2026 || !strings.Contains(*token, `"audiences":["istio-ca"]`) || !strings.Contains(*token, `"expirationSeconds":3600`) {
 		t.Errorf("Token: %q %v %v; asked %s", text, expires, err, *token)
+	}
+	s.Refuse(func(*http.Request) *metav1.Status { return kubetest.Forbidden("tester may not review") })
+	if _, err := c.May(t.Context(), kube.Access{Verb: "get", Resource: "pods"}); !errors.Is(err, kube.Forbidden) || !strings.Contains(err.Error(), "tester may not review") {
+		t.Errorf("May, refused: %v, want what the API server says", err)
 	}
 	if got := (kube.Access{Verb: "list", Group: "apps", Resource: "replicasets", Namespace: "x"}).String(); got != "list replicasets.apps in namespace x" {
 		t.Errorf("String: %q", got)

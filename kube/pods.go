@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -73,11 +74,16 @@ func (c *Cluster) Pods(ctx context.Context, q PodQuery) ([]Pod, error) {
 		pods, err = c.listPods(ctx, q, 0)
 	}
 	if err != nil {
-		doing := "list the pods of all namespaces"
+		doing, next := "list the pods of all namespaces", "ask for that permission (the verb list on pods in all namespaces), name one namespace with -n"
 		if q.Namespace != "" {
-			doing = "list the pods of namespace " + q.Namespace
+			doing, next = "list the pods of namespace "+q.Namespace, "ask for that permission (the verb list on pods in namespace "+q.Namespace+")"
 		}
-		return nil, c.explain(doing, err)
+		err = c.explain(doing, err)
+		var e *Error
+		if errors.As(err, &e) && e.Problem == Forbidden {
+			e.Next = next + ", or choose another --user, --as or --context"
+		}
+		return nil, err
 	}
 	return pods, nil
 }
@@ -101,7 +107,7 @@ func (c *Cluster) listPods(ctx context.Context, q PodQuery, page int) ([]Pod, er
 }
 
 func (c *Cluster) podPage(ctx context.Context, q PodQuery, page int, next string) (*corev1.PodList, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := c.bound(ctx)
 	defer cancel()
 	r := c.core.Get().NamespaceIfScoped(q.Namespace, q.Namespace != "").Resource("pods")
 	if q.Labels != "" {
@@ -122,7 +128,7 @@ func (c *Cluster) podPage(ctx context.Context, q PodQuery, page int, next string
 
 // Pod gives one pod.
 func (c *Cluster) Pod(ctx context.Context, namespace, name string) (Pod, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	ctx, cancel := c.bound(ctx)
 	defer cancel()
 	p := &corev1.Pod{}
 	if err := c.core.Get().Namespace(namespace).Resource("pods").Name(name).Do(ctx).Into(p); err != nil {

@@ -134,9 +134,11 @@ func TestAPIErrors(t *testing.T) {
 		want    string
 	}{
 		{"forbidden", status(403, metav1.StatusReasonForbidden, `pods is forbidden: User "tester" cannot list`), kube.Forbidden,
-			`list the pods of all namespaces in context test (URL): forbidden: pods is forbidden: User "tester" cannot list; ask for that permission`},
+			`list the pods of all namespaces in context test (URL): forbidden: User "tester" cannot list; ask for that permission (the verb list on pods in all namespaces), name one namespace with -n, or choose another --user`},
 		{"expired", status(401, metav1.StatusReasonUnauthorized, "Unauthorized"), kube.Unauthorized,
 			"the API server does not accept the credentials of user tester; they may have expired: log in again"},
+		{"nobody", status(403, metav1.StatusReasonForbidden, `pods is forbidden: User "system:anonymous" cannot list`), kube.Unauthorized,
+			"the API server was told nothing of who asks: the kubeconfig has no credentials for user tester, or none that are valid; log in"},
 		{"no API server", func(s *kubetest.Server) { s.Serve("/api/v1/pods", http.NotFoundHandler()) }, kube.NotFound, "is it really a Kubernetes API server"},
 		{"broken", status(500, metav1.StatusReasonInternalError, "etcd is down"), kube.Other, "etcd is down"},
 		{"down", func(s *kubetest.Server) { s.Close() }, kube.Unreachable, "connection refused; is the cluster up"},
