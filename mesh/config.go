@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strings"
 
 	"github.com/meshlark/meshlark/xds/admin"
 	"github.com/meshlark/meshlark/xds/pattern"
@@ -21,7 +22,12 @@ type Config struct {
 func (c Config) Proxy() *Proxy { return c.proxy }
 
 // Side is Actual or Desired.
-func (c Config) Side() Side { return c.side }
+func (c Config) Side() Side {
+	if c.side == ByADS {
+		return Desired
+	}
+	return c.side
+}
 
 // partKey names a part of a configuration that was read on its own: everything (kind ""), a kind, or the resources of a kind that a pattern
 // names.
@@ -43,11 +49,14 @@ type part struct {
 
 func (c Config) reader() (Reader, error) {
 	r := c.proxy.actual
-	if c.side == Desired {
+	switch c.side {
+	case Desired:
 		r = c.proxy.desired
+	case ByADS:
+		r = c.proxy.ads
 	}
 	if r == nil {
-		return nil, fmt.Errorf("%s configuration of %s: %w: %s knows the other side only", c.side, c.proxy.Name, ErrNotAvailable, c.proxy.Source)
+		return nil, fmt.Errorf("%s configuration of %s: %w", c.side, c.proxy.Name, c.proxy.Lacks(c.side))
 	}
 	return r, nil
 }
@@ -79,11 +88,16 @@ func (c Config) Resources(ctx context.Context, kind resource.Kind, name pattern.
 // Has tells whether the configuration tells of a kind at all, which tells "none" from "not recorded". A source that was asked for the kind
 // itself has told, whatever it answered; a whole dump has where it has the kind's section.
 func (c Config) Has(ctx context.Context, kind resource.Kind) (bool, error) {
+	return c.HasNamed(ctx, kind, pattern.Pattern{})
+}
+
+// HasNamed is Has for one who wants resources of a name only, of which less has to be read.
+func (c Config) HasNamed(ctx context.Context, kind resource.Kind, name pattern.Pattern) (bool, error) {
 	r, err := c.reader()
 	if err != nil {
 		return false, err
 	}
-	a, err := c.part(ctx, r, Request{Kind: kind})
+	a, err := c.part(ctx, r, Request{Kind: kind, Name: name})
 	if err != nil {
 		return false, err
 	}
@@ -97,6 +111,9 @@ func (c Config) part(ctx context.Context, r Reader, req Request) (Answer, error)
 	if !req.Name.IsAll() {
 		keys = append(keys, partKey{c.side, req.Kind, req.Name.String()})
 	}
+	if c.side == ByADS {
+		keys = keys[:1] // it is read as a whole only
+	}
 	p.mu.Lock()
 	p.freshen()
 	for _, k := range keys {
@@ -105,6 +122,10 @@ func (c Config) part(ctx context.Context, r Reader, req Request) (Answer, error)
 			v, err := f.do(ctx, nil)
 			return v.answer, err
 		}
+	}
+	if err := p.hung(ctx, c.side); err != nil {
+		p.mu.Unlock()
+		return Answer{}, err
 	}
 	key := keys[len(keys)-1]
 	f := p.parts[key]
@@ -116,7 +137,14 @@ func (c Config) part(ctx context.Context, r Reader, req Request) (Answer, error)
 	p.mu.Unlock()
 
 	v, err := f.do(ctx, func(ctx context.Context) (part, error) {
+		ctx = withTask(ctx, Task{p.Name, stageOf(req.Kind)})
+		leave, err := p.turns.take(ctx, c.side)
+		if err != nil {
+			return part{}, err
+		}
+		defer leave()
 		a, err := r.Read(ctx, req)
+		p.keepLate(ctx, c.side, gen, err)
 		if err != nil {
 			return part{}, err
 		}
@@ -152,6 +180,7 @@ func (p *Proxy) freshen() {
 		p.gen = gen
 		p.parts = map[partKey]*flight[part]{}
 		p.admins = map[adminKey]*flight[[]byte]{}
+		p.late = nil
 		return
 	}
 	now, ttl := p.mesh.options.Clock(), p.mesh.options.TTL
@@ -182,9 +211,17 @@ func (c Config) admin(ctx context.Context, path string) ([]byte, error) {
 		f = newFlight[[]byte](p.mesh.options.Clock())
 		p.admins[key] = f
 	}
+	gen := p.gen
+	if err := p.hung(ctx, c.side); err != nil && !f.finished() {
+		p.mu.Unlock()
+		return nil, err
+	}
 	p.mu.Unlock()
 	return f.do(ctx, func(ctx context.Context) ([]byte, error) {
+		bare, _, _ := strings.Cut(path, "?")
+		ctx = withTask(ctx, Task{p.Name, bare})
 		b, err := r.Admin(ctx, path)
+		p.keepLate(ctx, c.side, gen, err)
 		if err == nil {
 			recordFetch(ctx, int64(len(b)))
 		}
@@ -220,16 +257,29 @@ func (c Config) LiveClusters(ctx context.Context, name pattern.Pattern) ([]admin
 }
 
 // ServerInfo gives Envoy's /server_info.
-func (c Config) ServerInfo(ctx context.Context) (rawjson.Value, error) {
-	return c.document(ctx, "server_info")
+func (c Config) ServerInfo(ctx context.Context) (*admin.ServerInfo, error) {
+	b, err := c.document(ctx, "server_info")
+	if err != nil {
+		return nil, err
+	}
+	info, err := admin.ReadServerInfo(b)
+	if err != nil {
+		return nil, fmt.Errorf("server_info of %s: %w", c.proxy.Name, err)
+	}
+	return info, nil
 }
 
 // Certs gives Envoy's /certs: the certificates of every TLS context in use.
-func (c Config) Certs(ctx context.Context) (rawjson.Value, error) { return c.document(ctx, "certs") }
-
-// ListenerStatus gives Envoy's /listeners: the addresses really bound.
-func (c Config) ListenerStatus(ctx context.Context) (rawjson.Value, error) {
-	return c.document(ctx, "listeners?format=json")
+func (c Config) Certs(ctx context.Context) ([]admin.TLSContext, error) {
+	b, err := c.document(ctx, "certs")
+	if err != nil {
+		return nil, err
+	}
+	contexts, err := admin.ReadCerts(b)
+	if err != nil {
+		return nil, fmt.Errorf("certs of %s: %w", c.proxy.Name, err)
+	}
+	return contexts, nil
 }
 
 // Stats gives Envoy's statistics whose name the RE2 filter finds a match in; "" gives all.

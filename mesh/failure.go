@@ -129,6 +129,9 @@ func WithRecorder(ctx context.Context, r *Recorder) context.Context {
 	return context.WithValue(ctx, recorderKey{}, r)
 }
 
+// Note tells the recorder of a context, if it has one, of parts of an answer that are missing.
+func Note(ctx context.Context, fs []Failure) { record(ctx, fs) }
+
 func record(ctx context.Context, fs []Failure) {
 	if r, ok := ctx.Value(recorderKey{}).(*Recorder); ok && len(fs) > 0 {
 		r.add(fs)

@@ -17,8 +17,8 @@ type TooMuchError struct {
 }
 
 func (e *TooMuchError) Error() string {
-	return fmt.Sprintf("%s of %d proxies would fetch about %s, more than the limit of %s; narrow the question (a name, proxy=, a namespace) or raise the limit with --max-fetch",
-		e.Stage, e.Proxies, size(e.Estimate), size(e.Limit))
+	return fmt.Sprintf("%s of %s would fetch about %s, more than the limit of %s; narrow the question (a name, proxy=, a namespace) or raise the limit with --max-fetch",
+		e.Stage, Count(e.Proxies, "proxy"), size(e.Estimate), size(e.Limit))
 }
 
 func size(n int64) string {
@@ -40,6 +40,9 @@ func Gather[T any](ctx context.Context, m *Mesh, proxies []*Proxy, stage string,
 	if len(proxies) == 0 {
 		return Result[T]{}, nil
 	}
+	if len(proxies) > 1 {
+		ctx = context.WithValue(ctx, fleetKey{}, true)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	type answer struct {
@@ -47,7 +50,8 @@ func Gather[T any](ctx context.Context, m *Mesh, proxies []*Proxy, stage string,
 		err   error
 	}
 	answers := make([]answer, len(proxies))
-	budget := &budget{mesh: m, stage: stage, total: len(proxies)}
+	budget := &budget{mesh: m, stage: stage, total: len(proxies), stop: cancel}
+	ctx = context.WithValue(ctx, budgetKey{}, budget)
 	var next, done atomic.Int64
 	var wg sync.WaitGroup
 	for range min(m.options.Parallel, len(proxies)) {
@@ -110,11 +114,32 @@ type budget struct {
 	mesh  *Mesh
 	stage string
 	total int
+	stop  context.CancelCauseFunc // ends the question
 
 	mu      sync.Mutex
 	fetched int64
 	asked   int64
+	arrived int64 // of answers that may not have come to their end
 	allowed bool
+}
+
+type budgetKey struct{}
+
+// Arrived counts bytes of an answer as they come, for sources that answer over a network. The error is that the question has fetched more than it may: the
+// answers under way are held in memory, so that their sum is bounded before any of them is whole. Where somebody can be asked, whole answers count.
+func Arrived(ctx context.Context, bytes int) error {
+	b, ok := ctx.Value(budgetKey{}).(*budget)
+	if !ok || b.mesh.options.MaxFetch <= 0 || b.mesh.options.Confirm != nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.arrived += int64(bytes); b.arrived <= b.mesh.options.MaxFetch {
+		return nil
+	}
+	err := &TooMuchError{Stage: b.stage, Estimate: b.arrived, Limit: b.mesh.options.MaxFetch, Proxies: b.total}
+	b.stop(err)
+	return err
 }
 
 func (b *budget) spend(n int64) error {

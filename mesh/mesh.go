@@ -6,6 +6,8 @@
 // Envoy runs ([Actual]) and what the control plane would send it ([Desired]). Where two sources know one proxy, each by another
 // side, the mesh has one proxy with both.
 //
+// Beside its proxies a mesh has Kubernetes objects, from the sources that are an [ObjectSource]; see [Mesh.Objects].
+//
 // Reading is partial, honestly. One dead proxy never fails a question about a thousand: results carry [Failure] values, and a
 // [Recorder] on the context remembers them wherever the values go. If every source of a question fails, the question fails.
 //
@@ -15,6 +17,7 @@ package mesh
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -34,6 +37,8 @@ type Options struct {
 	Now time.Time
 	// TTL is how long what was read stays valid; 0 is until Refresh.
 	TTL time.Duration
+	// Namespace is the one whose proxies a name without a namespace means first; "" leaves that to each source (see Namespacer).
+	Namespace string
 	// Parallel bounds the proxies read at a time; 0 is 16.
 	Parallel int
 	// MaxFetch bounds the bytes that one question may fetch over the network, by estimate; 0 is no bound.
@@ -55,6 +60,8 @@ type Mesh struct {
 	mu     sync.Mutex
 	survey *flight[*survey]
 	gen    int // counts Refresh calls: what an older generation read is never kept
+
+	objects objectCache
 }
 
 // New makes a mesh of the given sources. Nothing is read until it is asked for.
@@ -142,6 +149,7 @@ func (m *Mesh) Now(ctx context.Context) time.Time {
 // survey is what all sources together know.
 type survey struct {
 	proxies  []*Proxy
+	byName   map[string][]*Proxy
 	istiods  []*Istiod
 	failures []Failure
 	captured time.Time
@@ -199,7 +207,7 @@ func (m *Mesh) takeSurvey(ctx context.Context) (*survey, error) {
 			sv.add(m, r, m.sources[i])
 		}
 		for _, r := range a.survey.Istiods {
-			sv.istiods = append(sv.istiods, &Istiod{Name: r.Name, Version: r.Version, Revision: r.Revision, Source: spec, debug: r.Debug, mesh: m})
+			sv.istiods = append(sv.istiods, &Istiod{Name: r.Name, Version: r.Version, Revision: r.Revision, Tags: r.Tags, Source: spec, debug: r.Debug, mesh: m})
 		}
 	}
 	if failed > 0 && failed == len(m.sources) {
@@ -207,6 +215,10 @@ func (m *Mesh) takeSurvey(ctx context.Context) (*survey, error) {
 			return nil, firstErr
 		}
 		return nil, &AllFailedError{What: "opening the sources", Failures: sv.failures}
+	}
+	if len(sv.istiods) > 0 {
+		// What a source does not have is no failure of a mesh in which another one has it.
+		sv.failures = slices.DeleteFunc(sv.failures, func(f Failure) bool { return f.Stage == "istiods" && errors.Is(f.Err, ErrNotAvailable) })
 	}
 	slices.SortStableFunc(sv.proxies, func(a, b *Proxy) int { return strings.Compare(a.Name, b.Name) })
 	return sv, nil

@@ -16,6 +16,7 @@ import (
 	"github.com/meshlark/meshlark/xds/dump"
 	"github.com/meshlark/meshlark/xds/pattern"
 	"github.com/meshlark/meshlark/xds/resource"
+	"github.com/meshlark/meshlark/xds/syncz"
 )
 
 // fixed is a source with given proxies.
@@ -259,6 +260,7 @@ func TestResolve(t *testing.T) {
 		{"reviews-v1-6b9c8d7f54-abcde", "reviews-v1-6b9c8d7f54-abcde.default", ""},
 		{"reviews-v1", "reviews-v1-6b9c8d7f54-fghij.default", "1 of 2"},
 		{"deploy/reviews-v1", "reviews-v1-6b9c8d7f54-fghij.default", "1 of 2"},
+		{"deploy/ratings.other", "ratings-v1-7d9c8d7f54-pqrst.other", ""},
 		{"deploy/ratings-v1.other", "ratings-v1-7d9c8d7f54-pqrst.other", ""},
 		{"ratings-v1.other", "ratings-v1-7d9c8d7f54-pqrst.other", ""},
 		{"rat", "ratings-v1-7d9c8d7f54-pqrst.other", ""},
@@ -284,6 +286,238 @@ func TestResolve(t *testing.T) {
 	} {
 		if _, _, err := m.Proxy(t.Context(), name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("proxy(%q): error %v, want it to contain %q", name, err, want)
+		}
+	}
+}
+
+// cluster is a fixed source that is a Kubernetes cluster.
+type cluster struct {
+	*fixed
+	namespace string
+	services  map[string]map[string]string // by name.namespace
+}
+
+func (c cluster) Namespace() string { return c.namespace }
+
+func (c cluster) ServiceSelector(_ context.Context, name, namespace string) (map[string]string, error) {
+	if labels, ok := c.services[name+"."+namespace]; ok {
+		return labels, nil
+	}
+	return nil, fmt.Errorf("no service %s of namespace %s", name, namespace)
+}
+
+// pod is the record of a proxy in a pod of a workload.
+func pod(name, kind, workload string, change ...func(*mesh.Record)) mesh.Record {
+	ns := name[strings.LastIndex(name, ".")+1:]
+	r := mesh.Record{
+		NodeID: "sidecar~10.0.0.1~" + name + "~" + ns + ".svc.cluster.local",
+		Metadata: fmt.Appendf(nil, `{"WORKLOAD_NAME":%q,"OWNER":"kubernetes://apis/apps/v1/namespaces/%s/%s/%s","CLUSTER_ID":"c1","LABELS":{"app":%q,"gateway.networking.k8s.io/gateway-name":"gw-%s"}}`,
+			workload, ns, kind, workload, workload, workload),
+		Actual: &reader{store: resource.NewStore()},
+	}
+	for _, f := range change {
+		f(&r)
+	}
+	return r
+}
+
+func at(connected, ready bool) func(*mesh.Record) {
+	return func(r *mesh.Record) { r.Connected, r.Ready = &connected, &ready }
+}
+
+// A name without a namespace means a proxy of the user's own namespace first, if one there answers to it at all.
+func TestNamespace(t *testing.T) {
+	src := cluster{&fixed{spec: "kube:a", live: true, survey: mesh.Survey{Proxies: []mesh.Record{
+		pod("web-1.prod", "deployments", "web", at(true, true)),
+		pod("web-a-1.shop", "deployments", "web-a", at(true, false)),
+		pod("web-a-2.shop", "deployments", "web-a", at(false, true)),
+		pod("web-a-3.shop", "deployments", "web-a", at(true, true)),
+		pod("db-0.shop", "statefulsets", "db"),
+		pod("db-0.prod", "statefulsets", "db"),
+		pod("db-x-1.prod", "deployments", "db"),
+		pod("log-x2kqz.prod", "daemonsets", "log"),
+	}}}, "shop", map[string]map[string]string{"front.shop": {"app": "web-a"}, "front.prod": {"app": "web"}, "all.prod": {"app": "db"}}}
+	own := mesh.New([]mesh.Source{src}, mesh.Options{})
+	other := mesh.New([]mesh.Source{src}, mesh.Options{Namespace: "prod"})
+	for _, test := range []struct {
+		mesh             *mesh.Mesh
+		query            mesh.Query
+		want, note, fail string
+	}{
+		{own, mesh.Query{Name: "web"}, "web-a-3.shop", "1 of 3 proxies of web-a", ""},
+		{other, mesh.Query{Name: "web"}, "web-1.prod", "", ""},
+		{own, mesh.Query{Name: "web-1.prod"}, "web-1.prod", "", ""},
+		{own, mesh.Query{Name: "web.prod"}, "web-1.prod", "", ""},
+		{own, mesh.Query{Name: "web", Namespace: "prod"}, "web-1.prod", "", ""},
+		{own, mesh.Query{Name: "log"}, "log-x2kqz.prod", "", ""},
+		{own, mesh.Query{Name: "ds/log"}, "log-x2kqz.prod", "", ""},
+		{own, mesh.Query{Name: "deploy/log"}, "", "", `no proxy "deploy/log"; there are: log-x2kqz.prod, `},
+		{own, mesh.Query{Name: "sts/db"}, "db-0.shop", "", ""},
+		{own, mesh.Query{Name: "statefulset/db.prod"}, "db-0.prod", "", ""},
+		{other, mesh.Query{Name: "deployment/db"}, "db-x-1.prod", "", ""},
+		{other, mesh.Query{Name: "Deployment/db"}, "db-x-1.prod", "", ""},
+		{own, mesh.Query{Name: "pod/db-0"}, "db-0.shop", "", ""},
+		{own, mesh.Query{Name: "pod/db-0.prod"}, "db-0.prod", "", ""},
+		{own, mesh.Query{Name: "rs/web-a"}, "web-a-3.shop", "1 of 3", ""},
+		{own, mesh.Query{Name: "gateway/gw-web"}, "web-1.prod", "", ""},
+		{own, mesh.Query{Name: "svc/front"}, "web-a-3.shop", "1 of 3 proxies of svc/front", ""},
+		{own, mesh.Query{Name: "service/front.prod"}, "web-1.prod", "", ""},
+		{other, mesh.Query{Name: "svc/front"}, "web-1.prod", "", ""},
+		{own, mesh.Query{Name: "svc/front", Namespace: "prod"}, "web-1.prod", "", ""},
+		{own, mesh.Query{Name: "svc/nothing"}, "", "", "no service nothing of namespace shop"},
+		{own, mesh.Query{Name: "web-1.prod", Namespace: "shop"}, "", "", `no proxy "web-1.prod"; there are: web-a-1.shop`},
+		{own, mesh.Query{Name: "web", ClusterID: "c2"}, "", "", `no proxy "web": the mesh has none`},
+	} {
+		p, note, err := test.mesh.Find(t.Context(), test.query)
+		switch {
+		case test.fail != "":
+			if err == nil || !strings.Contains(err.Error(), test.fail) {
+				t.Errorf("%+v: error %v, want %q", test.query, err, test.fail)
+			}
+		case err != nil:
+			t.Errorf("%+v: %v", test.query, err)
+		case p.Name != test.want || !strings.Contains(note, test.note) || (test.note == "") != (note == ""):
+			t.Errorf("%+v = %s, note %q; want %s, note with %q", test.query, p.Name, note, test.want, test.note)
+		}
+	}
+	plain := mesh.New([]mesh.Source{src.fixed}, mesh.Options{})
+	if _, _, err := plain.Proxy(t.Context(), "svc/front"); !errors.Is(err, mesh.ErrNotAvailable) {
+		t.Errorf("a service without a cluster: error %v", err)
+	}
+}
+
+// Proxies of two clusters are never one, and a name that means one in each is ambiguous, also where nobody gave the clusters ids of their own.
+func TestClusters(t *testing.T) {
+	id := func(id string) func(*mesh.Record) {
+		return func(r *mesh.Record) {
+			r.Metadata = []byte(strings.Replace(string(r.Metadata), `"c1"`, `"`+id+`"`, 1))
+		}
+	}
+	open := func(idA, idB string) *mesh.Mesh {
+		a := cluster{&fixed{spec: "kube:a", live: true, survey: mesh.Survey{Proxies: []mesh.Record{pod("web-0.shop", "statefulsets", "web", id(idA))}}}, "shop", nil}
+		b := cluster{&fixed{spec: "kube:b", live: true, survey: mesh.Survey{Proxies: []mesh.Record{pod("web-0.shop", "statefulsets", "web", id(idB))}}}, "default", nil}
+		return mesh.New([]mesh.Source{a, b}, mesh.Options{})
+	}
+	for _, test := range []struct{ idA, idB, query, fail string }{
+		{"east", "west", "east", "web-0.shop (cluster east), web-0.shop (cluster west); name one with cluster_id="},
+		{"Kubernetes", "Kubernetes", "kube:a", "web-0.shop (kube:a), web-0.shop (kube:b); name one with cluster_id="},
+	} {
+		m := open(test.idA, test.idB)
+		res, err := m.Proxies(t.Context())
+		if err != nil || len(res.Items) != 2 {
+			t.Fatalf("%d proxies, error %v; want 2", len(res.Items), err)
+		}
+		for _, name := range []string{"web-0.shop", "10.0.0.1"} {
+			if _, _, err := m.Proxy(t.Context(), name); err == nil || !strings.Contains(err.Error(), test.fail) {
+				t.Errorf("%s: error %v, want %q", name, err, test.fail)
+			}
+		}
+		if p, _, err := m.Find(t.Context(), mesh.Query{Name: "web-0.shop", ClusterID: test.query}); err != nil || p.Source != "kube:a" {
+			t.Errorf("in cluster %s: %v, error %v", test.query, p, err)
+		}
+		if p, _, err := m.Proxy(t.Context(), "sts/web"); err != nil || p.Source != "kube:a" {
+			t.Errorf("in the namespace of the context: %v, error %v", p, err) // shop is the own namespace of a only
+		}
+	}
+}
+
+// While a proxy moves from one istiod to another both list it: the newer connection is the one in use, whichever source tells of it first.
+func TestReconnect(t *testing.T) {
+	moment := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
+	connection := func(istiod string, since, sent time.Duration) mesh.Record {
+		yes := true
+		r := mesh.Record{Name: "web-1.shop", NodeID: "sidecar~10.0.0.1~web-1.shop~shop.svc.cluster.local", Connected: &yes, Istiod: istiod, Revision: istiod + "-rev",
+			Desired: &reader{store: resource.NewStore(), names: []string{istiod}, covers: mesh.CoversKind},
+			Sync:    &syncz.Client{ProxyID: "web-1.shop", ClusterID: "c1", Istiod: istiod, Types: []syncz.TypeStatus{{Type: "CDS", SentAt: moment.Add(sent)}}}}
+		if since != 0 {
+			r.Since = moment.Add(since)
+		}
+		return r
+	}
+	unconnected := pod("web-1.shop", "deployments", "web", at(false, true))
+	source := func(spec string, rs ...mesh.Record) mesh.Source {
+		return &fixed{spec: spec, live: true, survey: mesh.Survey{Proxies: rs}}
+	}
+	for name, records := range map[string][2]mesh.Record{
+		"by the time of the connection": {connection("old", 1, 9), connection("new", 2, 3)},
+		"by what was sent":              {connection("old", 0, 1), connection("new", 0, 2)},
+	} {
+		old, now := source("old", records[0]), source("new", records[1])
+		pods := source("pods", unconnected)
+		for _, order := range [][]mesh.Source{{pods, old, now}, {pods, now, old}, {old, pods, now}, {now, old, pods}, {old, now, pods}} {
+			m := mesh.New(order, mesh.Options{})
+			p := onlyProxy(t, m)
+			if p.Istiod != "new" || p.Connected == nil || !*p.Connected || p.Sync == nil || p.Sync.Istiod != "new" || p.Revision != "new-rev" || p.Workload != "web" ||
+				!p.Has(mesh.Actual) || p.Ready == nil || !*p.Ready || p.Labels["app"] != "web" {
+				t.Errorf("%s, %v: %+v", name, m.Sources(), p)
+			}
+			if got := names(t, p.Config(mesh.Desired), t.Context(), ""); !cmp.Equal(got, []string{"new"}) {
+				t.Errorf("%s, %v: the desired side is that of %v", name, m.Sources(), got)
+			}
+		}
+	}
+	// At another address there is another pod.
+	elsewhere := connection("other", 3, 3)
+	elsewhere.NodeID = strings.Replace(elsewhere.NodeID, "10.0.0.1", "10.9.9.9", 1)
+	res, err := mesh.New([]mesh.Source{source("a", connection("old", 1, 1)), source("b", elsewhere)}, mesh.Options{}).Proxies(t.Context())
+	if err != nil || len(res.Items) != 2 {
+		t.Errorf("at two addresses: %d proxies, error %v; want 2", len(res.Items), err)
+	}
+}
+
+// A cluster without a control plane is no failure of a mesh in which another source is one.
+func TestExternalControlPlane(t *testing.T) {
+	none := fmt.Errorf("no istiod: %w", mesh.ErrNotAvailable)
+	pods := &fixed{spec: "kube:a", live: true, survey: mesh.Survey{Failures: []mesh.Failure{{Source: "kube:a", Stage: "istiods", Reason: none.Error(), Err: none}}}}
+	plane := &fixed{spec: "istiod", live: true, survey: mesh.Survey{Istiods: []mesh.IstiodRecord{{Name: "istiod"}}}}
+	for n, sources := range map[int][]mesh.Source{1: {pods}, 0: {pods, plane}} {
+		if res, err := mesh.New(sources, mesh.Options{}).Proxies(t.Context()); err != nil || len(res.Failures) != n {
+			t.Errorf("%d sources: failures %v, error %v; want %d", len(sources), res.Failures, err, n)
+		}
+	}
+}
+
+// In one generation a proxy that does not answer in time is waited for once.
+func TestHungOnce(t *testing.T) {
+	late := &mesh.UnreachableError{Source: "p", Err: fmt.Errorf("no answer: %w", context.DeadlineExceeded)}
+	hung, well := &reader{store: resource.NewStore(), err: late}, &reader{store: resource.NewStore(), names: []string{"a"}}
+	src := &fixed{spec: "x", live: true, survey: mesh.Survey{Proxies: []mesh.Record{{Name: "hung", Actual: hung}, {Name: "well", Actual: well}}}}
+	ask := func(kind resource.Kind) func(context.Context, *mesh.Proxy) ([]string, error) {
+		return func(ctx context.Context, p *mesh.Proxy) ([]string, error) {
+			if task, ok := mesh.TaskOf(ctx); ok {
+				t.Errorf("a task before anything is read: %v", task)
+			}
+			_, err := p.Config(mesh.Actual).Resources(ctx, kind, pattern.Pattern{})
+			return []string{p.Name}, err
+		}
+	}
+	for _, ttl := range []time.Duration{0, time.Minute} {
+		hung.asked = nil
+		m := mesh.New([]mesh.Source{src}, mesh.Options{TTL: ttl})
+		all, err := m.Proxies(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, kind := range []resource.Kind{resource.Cluster, resource.Listener} {
+			res, err := mesh.Gather(t.Context(), m, all.Items, "things", ask(kind))
+			if err != nil || !cmp.Equal(res.Items, []string{"well"}) || len(res.Failures) != 1 || !errors.Is(res.Failures[0], context.DeadlineExceeded) {
+				t.Errorf("%v, failures %v, error %v", res.Items, res.Failures, err)
+			}
+		}
+		if len(hung.asked) != 1 {
+			t.Errorf("TTL %v: asked %v, want once", ttl, hung.asked)
+		}
+		// Whoever asks that proxy alone at a prompt asks on purpose.
+		if _, err := mesh.Gather(t.Context(), m, all.Items[:1], "things", ask(resource.Cluster)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("alone: error %v", err)
+		}
+		if want := map[time.Duration]int{0: 1, time.Minute: 2}[ttl]; len(hung.asked) != want {
+			t.Errorf("TTL %v, alone: asked %v, want %d times", ttl, hung.asked, want)
+		}
+		m.Refresh()
+		mesh.Gather(t.Context(), m, all.Items, "things", ask(resource.Cluster))
+		if want := map[time.Duration]int{0: 2, time.Minute: 3}[ttl]; len(hung.asked) != want {
+			t.Errorf("TTL %v, refreshed: asked %v, want %d times", ttl, hung.asked, want)
 		}
 	}
 }

@@ -1,9 +1,12 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/meshlark/meshlark/xds/naming"
 	"github.com/meshlark/meshlark/xds/rawjson"
@@ -18,6 +21,8 @@ const (
 	Any     Side = ""
 	Actual  Side = "actual"
 	Desired Side = "desired"
+	// ByADS is the desired configuration as the control plane sends it to who connects as the proxy. Reading it does that.
+	ByADS Side = "desired by ADS"
 )
 
 // A Proxy is one proxy of a mesh. Its fields never change; its configuration is read through Config.
@@ -36,17 +41,31 @@ type Proxy struct {
 	Labels       map[string]string
 	Metadata     rawjson.Value // of the node
 	Connected    *bool         // nil when no source can tell
+	Ready        *bool         // whether its pod is ready for requests; nil when no source can tell
+	Revision     string        // of the control plane it is connected to, else of the one its pod was made for
+	Since        time.Time     // when it connected to its control plane; zero when no source can tell
 	Sync         *syncz.Client // nil when no source is a control plane
 	Source       string        // the specs it is known from, comma separated
 
 	mesh    *Mesh
 	actual  Reader
 	desired Reader
+	ads     Reader
+	turns   turns // of asking its control plane
+	why     error // why there is no desired side; nil where its sources have none of any proxy
+	live    bool
+	plane   string   // the spec of the source that knows its control plane
+	cluster string   // the spec of the source in whose Kubernetes cluster its pod is
+	home    bool     // it is of the namespace that names mean first
+	owner   string   // the kind of what its pod belongs to, in the plural of a Kubernetes path (deployments); "" when unknown
+	ips     []string // all its addresses, where its node tells them
 
 	mu     sync.Mutex
 	gen    int
 	parts  map[partKey]*flight[part]
 	admins map[adminKey]*flight[[]byte]
+	memos  map[memoKey]memo
+	late   map[Side]lateness
 }
 
 // Has tells whether a source can give that side of the proxy's configuration.
@@ -56,8 +75,22 @@ func (p *Proxy) Has(side Side) bool {
 		return p.actual != nil
 	case Desired:
 		return p.desired != nil
+	case ByADS:
+		return p.ads != nil
 	default:
 		return p.actual != nil || p.desired != nil
+	}
+}
+
+// Lacks says why there is no such side of the proxy's configuration. The error wraps ErrNotAvailable; it is nil where there is one.
+func (p *Proxy) Lacks(side Side) error {
+	switch {
+	case p.Has(side):
+		return nil
+	case side == Desired && p.why != nil:
+		return fmt.Errorf("%w: %w", ErrNotAvailable, p.why)
+	default:
+		return fmt.Errorf("%w: %s knows the other side only", ErrNotAvailable, p.Source)
 	}
 }
 
@@ -78,17 +111,38 @@ func (p *Proxy) Config(side Side) Config {
 // add joins a source's record with what is known: to the proxy of the same name and cluster that lacks what the record has,
 // else as a proxy of its own. Two recordings of one proxy thus stay two.
 func (sv *survey) add(m *Mesh, r Record, s Source) {
-	p := newProxy(m, r, s.Spec())
-	for _, known := range sv.proxies {
-		if known.Name == p.Name && (known.ClusterID == p.ClusterID || known.ClusterID == "" || p.ClusterID == "") && known.complements(p) {
-			known.join(p)
-			return
-		}
+	p := newProxy(m, r, s)
+	if known := sv.same(p); known != nil {
+		known.join(p)
+		return
 	}
 	sv.proxies = append(sv.proxies, p)
+	if sv.byName == nil {
+		sv.byName = map[string][]*Proxy{}
+	}
+	sv.byName[p.Name] = append(sv.byName[p.Name], p)
 }
 
-func newProxy(m *Mesh, r Record, spec string) *Proxy {
+// same finds the proxy that is known already; nil when there is none. A cluster that one of the two does not tell may be any, but only if no choice is
+// left.
+func (sv *survey) same(p *Proxy) *Proxy {
+	var maybe []*Proxy
+	for _, known := range sv.byName[p.Name] {
+		switch {
+		case !known.complements(p):
+		case known.ClusterID == p.ClusterID:
+			return known
+		case known.ClusterID == "" || p.ClusterID == "":
+			maybe = append(maybe, known)
+		}
+	}
+	if len(maybe) == 1 {
+		return maybe[0]
+	}
+	return nil
+}
+
+func newProxy(m *Mesh, r Record, s Source) *Proxy {
 	node, _ := naming.ParseNode(r.NodeID)
 	id := naming.Subject(r.Metadata)
 	p := &Proxy{
@@ -106,16 +160,26 @@ func newProxy(m *Mesh, r Record, spec string) *Proxy {
 		Labels:       id.Labels,
 		Metadata:     r.Metadata,
 		Connected:    r.Connected,
+		Ready:        r.Ready,
+		Revision:     first(r.Revision, id.Labels["istio.io/rev"]),
+		Since:        r.Since,
 		Sync:         r.Sync,
-		Source:       spec,
+		Source:       s.Spec(),
 		mesh:         m,
 		actual:       r.Actual,
 		desired:      r.Desired,
+		why:          r.NoDesired,
+		ads:          r.ADS,
+		live:         s.Live(),
+		turns:        newTurns(),
+		owner:        ownerKind(id.Owner),
+		ips:          id.IPs,
 	}
 	if p.IP == "" && len(id.IPs) > 0 {
 		p.IP = id.IPs[0]
 	}
 	if r.Sync != nil {
+		p.plane = s.Spec()
 		p.ClusterID = first(p.ClusterID, r.Sync.ClusterID)
 		p.Type = first(p.Type, r.Sync.Type)
 		p.IstioVersion = first(p.IstioVersion, r.Sync.IstioVersion)
@@ -127,40 +191,94 @@ func newProxy(m *Mesh, r Record, spec string) *Proxy {
 	if p.Workload == "" && p.Pod != "" {
 		p.Workload = naming.WorkloadOfPod(p.Pod)
 	}
+	namespace := m.options.Namespace
+	if n, ok := s.(Namespacer); ok {
+		namespace = first(namespace, n.Namespace())
+		if r.Actual != nil {
+			p.cluster = s.Spec()
+		}
+	}
+	p.home = namespace != "" && p.Namespace == namespace
 	return p
 }
 
-// complements tells whether neither knows a side that the other knows too.
-func (p *Proxy) complements(o *Proxy) bool {
-	return (p.actual == nil || o.actual == nil) && (p.desired == nil || o.desired == nil) && (p.Sync == nil || o.Sync == nil)
+// ownerKind takes the kind out of a reference such as kubernetes://apis/apps/v1/namespaces/default/deployments/reviews-v1, as the injector
+// leaves it in the node's metadata.
+func ownerKind(owner string) string {
+	parts := strings.Split(owner, "/")
+	if len(parts) < 2 {
+		return ""
+	}
+	return parts[len(parts)-2]
 }
 
+// complements tells whether two records can be of one proxy: neither knows a side that the other knows too. Several control planes may list a proxy at
+// the same moment, as it has moved from one to another; at different addresses there are different pods.
+func (p *Proxy) complements(o *Proxy) bool {
+	if p.actual != nil && o.actual != nil {
+		return false
+	}
+	if p.live && o.live && p.Sync != nil && o.Sync != nil {
+		return p.IP == "" || o.IP == "" || p.IP == o.IP
+	}
+	return (p.desired == nil || o.desired == nil) && (p.Sync == nil || o.Sync == nil)
+}
+
+// join adds what another source knows of the proxy. What it told its control plane says more than what its pod says, and the newest connection says
+// more than an older one, which a control plane goes on to list until it notices the end.
 func (p *Proxy) join(o *Proxy) {
-	p.Pod, p.Namespace, p.Workload = first(p.Pod, o.Pod), first(p.Namespace, o.Namespace), first(p.Workload, o.Workload)
-	p.ClusterID, p.Type, p.IP, p.NodeID = first(p.ClusterID, o.ClusterID), first(p.Type, o.Type), first(p.IP, o.IP), first(p.NodeID, o.NodeID)
-	p.IstioVersion, p.EnvoyVersion = first(p.IstioVersion, o.IstioVersion), first(p.EnvoyVersion, o.EnvoyVersion)
-	p.Istiod = first(p.Istiod, o.Istiod)
-	if len(p.Labels) == 0 {
-		p.Labels = o.Labels
+	a, b := p, o
+	if o.knowsBetter(p) {
+		a, b = o, p
 	}
-	if len(p.Metadata) == 0 {
-		p.Metadata = o.Metadata
+	p.Pod, p.Namespace, p.Workload = first(a.Pod, b.Pod), first(a.Namespace, b.Namespace), first(a.Workload, b.Workload)
+	p.ClusterID, p.Type, p.IP, p.NodeID = first(a.ClusterID, b.ClusterID), first(a.Type, b.Type), first(a.IP, b.IP), first(a.NodeID, b.NodeID)
+	p.IstioVersion, p.EnvoyVersion = first(a.IstioVersion, b.IstioVersion), first(a.EnvoyVersion, b.EnvoyVersion)
+	p.Istiod, p.Revision, p.owner = first(a.Istiod, b.Istiod), first(a.Revision, b.Revision), first(a.owner, b.owner)
+	p.plane, p.cluster = first(a.plane, b.plane), first(a.cluster, b.cluster)
+	p.home, p.live = a.home || b.home, a.live || b.live
+	if len(a.Labels) > 0 {
+		p.Labels = a.Labels
+	} else {
+		p.Labels = b.Labels
 	}
-	if p.Connected == nil {
-		p.Connected = o.Connected
+	if len(a.ips) > 0 {
+		p.ips = a.ips
+	} else {
+		p.ips = b.ips
 	}
-	if p.Sync == nil {
-		p.Sync = o.Sync
+	if len(a.Metadata) > 0 {
+		p.Metadata = a.Metadata
+	} else {
+		p.Metadata = b.Metadata
 	}
-	if p.actual == nil {
-		p.actual = o.actual
-	}
-	if p.desired == nil {
-		p.desired = o.desired
-	}
+	p.Connected, p.Ready = either(a.Connected, b.Connected), either(a.Ready, b.Ready)
+	p.Since, p.Sync = cmp.Or(a.Since, b.Since), cmp.Or(a.Sync, b.Sync)
+	p.actual, p.desired, p.ads = cmp.Or(a.actual, b.actual), cmp.Or(a.desired, b.desired), cmp.Or(a.ads, b.ads)
+	p.why = cmp.Or(a.why, b.why)
 	if p.Source != o.Source { // a source may know a proxy twice, once by each side
 		p.Source += ", " + o.Source
 	}
+}
+
+// knowsBetter tells whether the record says more of the proxy's connection than another one.
+func (p *Proxy) knowsBetter(o *Proxy) bool {
+	switch {
+	case p.Sync == nil || o.Sync == nil:
+		return p.Sync != nil && o.actual != nil && o.desired == nil
+	case !p.Since.IsZero() && !o.Since.IsZero():
+		return p.Since.After(o.Since)
+	default:
+		return p.Sync.LastSent().After(o.Sync.LastSent())
+	}
+}
+
+// either is true when one source says so: another one that says the contrary has not heard of it.
+func either(a, b *bool) *bool {
+	if a == nil || b != nil && *b {
+		return b
+	}
+	return a
 }
 
 // An Istiod is one control plane instance.
@@ -168,6 +286,7 @@ type Istiod struct {
 	Name     string
 	Version  string
 	Revision string
+	Tags     []string // names that stand for its revision; nil when its source cannot tell
 	Source   string
 
 	debug func(context.Context, string) ([]byte, error)
@@ -194,7 +313,7 @@ func (i *Istiod) Proxies(ctx context.Context) (Result[*Proxy], error) {
 	}
 	var mine []*Proxy
 	for _, p := range all.Items {
-		if p.Sync != nil && p.Istiod == i.Name {
+		if p.Sync != nil && p.Istiod == i.Name && p.plane == i.Source {
 			mine = append(mine, p)
 		}
 	}

@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -14,6 +15,7 @@ type NoProxyError struct {
 	Name       string
 	Candidates []string // proxies of several workloads, or near misses
 	Ambiguous  bool
+	Clusters   bool // the candidates are of several clusters
 }
 
 func (e *NoProxyError) Error() string {
@@ -26,6 +28,8 @@ func (e *NoProxyError) Error() string {
 	}
 	list := strings.Join(names, ", ") + more
 	switch {
+	case e.Ambiguous && e.Clusters:
+		return fmt.Sprintf("proxy %q could be any of %d of several clusters: %s; name one with cluster_id=", e.Name, len(e.Candidates), list)
 	case e.Ambiguous:
 		return fmt.Sprintf("proxy %q could be any of %d of several workloads: %s; name one", e.Name, len(e.Candidates), list)
 	case len(e.Candidates) == 0:
@@ -35,45 +39,91 @@ func (e *NoProxyError) Error() string {
 	}
 }
 
-// Proxy finds one proxy by what people call it: its name ("pod.namespace"), a pod, a workload ("deploy/x", "deploy/x.ns", "x.ns"), a node id, an IP,
-// a pattern or a prefix of the name. What matches exactly wins over a prefix. Of several proxies of one workload the first
-// connected one is taken, and the note says so.
+// A Query says which proxy is meant.
+type Query struct {
+	// Name is what people call it: its name ("pod.namespace"), a pod, a workload ("deploy/x", "deploy/x.ns", "x.ns"), a service ("svc/x"), a Gateway
+	// ("gateway/x"), a node id, an IP, a pattern or a prefix of the name.
+	Name string
+	// Namespace keeps the proxies of one namespace; "" is all, those of the user's own namespace first.
+	Namespace string
+	// ClusterID keeps the proxies of one cluster, by its id, or by the source it is read from; "" is all.
+	ClusterID string
+}
+
+// Proxy finds one proxy by what people call it (see Query).
 func (m *Mesh) Proxy(ctx context.Context, name string) (p *Proxy, note string, err error) {
-	all, err := m.Proxies(ctx)
+	return m.Find(ctx, Query{Name: name})
+}
+
+// Find finds one proxy. A proxy's whole name, node id or address is looked for everywhere. Other names mean the proxies of the user's own namespace, and
+// those of others only if none there answers to the name; what matches exactly wins over a prefix. Of several proxies of one workload the first that is
+// connected and ready is taken, and the note says so.
+func (m *Mesh) Find(ctx context.Context, q Query) (p *Proxy, note string, err error) {
+	res, err := m.Proxies(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	found, err := matchProxies(all.Items, name)
+	all := filter(res.Items, func(p *Proxy) bool {
+		return (q.Namespace == "" || p.Namespace == q.Namespace) && (q.ClusterID == "" || p.ClusterID == q.ClusterID || p.cluster == q.ClusterID)
+	})
+	kind, rest, ok := strings.Cut(q.Name, "/")
+	if find := kindOf[strings.ToLower(kind)]; ok && find != nil && rest != "" {
+		found, err := find(ctx, m, all, Query{Name: rest, Namespace: q.Namespace})
+		if err != nil {
+			return nil, "", err
+		}
+		if len(found) == 0 {
+			return nil, "", noProxy(q.Name, rest, all)
+		}
+		return choose(found, q.Name, selectsSeveral[strings.ToLower(kind)])
+	}
+	found := filter(all, func(p *Proxy) bool {
+		return p.Name == q.Name || p.NodeID == q.Name || q.Name != "" && (p.IP == q.Name || slices.Contains(p.ips, q.Name))
+	})
+	if len(found) == 0 {
+		found, err = atHome(all, func(all []*Proxy) ([]*Proxy, error) { return matchNames(all, q.Name) })
+	}
 	if err != nil {
 		return nil, "", err
 	}
 	if len(found) == 0 {
-		names := make([]string, len(all.Items))
-		for i, p := range all.Items {
-			names[i] = p.Name
-		}
-		return nil, "", &NoProxyError{Name: name, Candidates: names}
+		return nil, "", noProxy(q.Name, q.Name, all)
 	}
-	return choose(found, name)
+	return choose(found, q.Name, false)
 }
 
-// matchProxies tries the ways to name a proxy, the exact ones first, and gives the matches of the first way that has any.
-func matchProxies(all []*Proxy, name string) ([]*Proxy, error) {
-	if kind, rest, ok := strings.Cut(name, "/"); ok && workloadKinds[strings.ToLower(kind)] {
-		workload, ns, hasNS := cutLast(rest, ".")
-		if kind == "pod" || kind == "pods" || kind == "po" {
-			return filter(all, func(p *Proxy) bool { return p.Pod == rest || p.Name == rest }), nil
+// noProxy names what there is, the names that begin like what was asked for first.
+func noProxy(asked, base string, all []*Proxy) error {
+	alike := func(name string) int {
+		n := 0
+		for n < len(name) && n < len(base) && name[n] == base[n] {
+			n++
 		}
-		found := filter(all, func(p *Proxy) bool { return p.Workload == rest })
-		if len(found) == 0 && hasNS {
-			found = filter(all, func(p *Proxy) bool { return p.Workload == workload && p.Namespace == ns })
-		}
-		return found, nil
+		return n
 	}
+	names := make([]string, len(all))
+	for i, p := range all {
+		names[i] = p.Name
+	}
+	slices.SortStableFunc(names, func(a, b string) int { return alike(b) - alike(a) })
+	return &NoProxyError{Name: asked, Candidates: names}
+}
+
+// atHome looks among the proxies of the user's own namespace, and among all if there is none.
+func atHome(all []*Proxy, find func([]*Proxy) ([]*Proxy, error)) ([]*Proxy, error) {
+	if own := filter(all, func(p *Proxy) bool { return p.home }); len(own) > 0 {
+		if found, err := find(own); err != nil || len(found) > 0 {
+			return found, err
+		}
+	}
+	return find(all)
+}
+
+// matchNames tries the ways to name a proxy without a kind, the exact ones first, and gives the matches of the first way that has any.
+func matchNames(all []*Proxy, name string) ([]*Proxy, error) {
 	workload, ns, _ := cutLast(name, ".")
 	ways := []func(*Proxy) bool{
-		func(p *Proxy) bool { return p.Name == name || p.NodeID == name },
-		func(p *Proxy) bool { return p.Pod == name || p.IP == name },
+		func(p *Proxy) bool { return p.Pod == name },
 		func(p *Proxy) bool { return p.Workload == name },
 		func(p *Proxy) bool { return ns != "" && p.Workload == workload && p.Namespace == ns },
 	}
@@ -97,33 +147,172 @@ func matchProxies(all []*Proxy, name string) ([]*Proxy, error) {
 	}), nil
 }
 
-// workloadKinds are the prefixes kubectl users put before a workload's name.
-var workloadKinds = map[string]bool{
-	"deploy": true, "deployment": true, "deployments": true, "sts": true, "statefulset": true, "statefulsets": true,
-	"ds": true, "daemonset": true, "daemonsets": true, "rs": true, "replicaset": true, "job": true,
-	"pod": true, "pods": true, "po": true,
+// A finder finds the proxies that what stands after the slash of a name such as deploy/x means, among those of the query's namespace and cluster.
+type finder func(ctx context.Context, m *Mesh, all []*Proxy, q Query) ([]*Proxy, error)
+
+// kindOf are the words that people put before a name, as with kubectl.
+var kindOf = func() map[string]finder {
+	kinds := map[string]finder{}
+	for words, find := range map[string]finder{
+		"pod pods po": byName(func(p *Proxy, name string) bool { return p.Pod == name }),
+		"replicaset replicasets rs": byName(func(p *Proxy, name string) bool {
+			return strings.HasPrefix(p.Pod, name+"-") && !strings.Contains(p.Pod[len(name)+1:], "-")
+		}),
+		"deployment deployments deploy":       byOwner("deployments"),
+		"statefulset statefulsets sts":        byOwner("statefulsets"),
+		"daemonset daemonsets ds":             byOwner("daemonsets"),
+		"job jobs":                            byOwner("jobs", "cronjobs"),
+		"cronjob cronjobs cj":                 byOwner("cronjobs", "jobs"),
+		"gateway gateways gtw":                byName(func(p *Proxy, name string) bool { return name != "" && p.Labels[gatewayLabel] == name }),
+		"service services svc":                byService,
+		"replicationcontroller rc workload":   byOwner(),
+		"serviceaccount serviceaccounts sa":   byName(func(p *Proxy, name string) bool { return p.Metadata.Str("SERVICE_ACCOUNT") == name }),
+		"workloadentry workloadentries we vm": byName(func(p *Proxy, name string) bool { return p.Pod == name }),
+	} {
+		for word := range strings.FieldsSeq(words) {
+			kinds[word] = find
+		}
+	}
+	return kinds
+}()
+
+// selectsSeveral are the words that mean several workloads, of which any will do, as istioctl has it.
+var selectsSeveral = map[string]bool{"service": true, "services": true, "svc": true, "serviceaccount": true, "serviceaccounts": true, "sa": true}
+
+// gatewayLabel is what Istio puts on the pods of a Gateway of the Kubernetes Gateway API.
+const gatewayLabel = "gateway.networking.k8s.io/gateway-name"
+
+// byName finds those that a function takes for the named ones, "x" or "x.namespace".
+func byName(is func(p *Proxy, name string) bool) finder {
+	return func(_ context.Context, _ *Mesh, all []*Proxy, q Query) ([]*Proxy, error) {
+		return atHome(all, func(all []*Proxy) ([]*Proxy, error) {
+			if found := filter(all, func(p *Proxy) bool { return is(p, q.Name) }); len(found) > 0 {
+				return found, nil
+			}
+			bare, ns, _ := cutLast(q.Name, ".")
+			return filter(all, func(p *Proxy) bool { return ns != "" && p.Namespace == ns && is(p, bare) }), nil
+		})
+	}
 }
 
-func choose(found []*Proxy, name string) (*Proxy, string, error) {
+// byOwner finds the proxies of a workload of one of the kinds, or of any kind where the proxy does not tell. Where none is called so it finds those of
+// the versions of it, as people call them that say deploy/reviews and have reviews-v1.
+func byOwner(kinds ...string) finder {
+	owned := func(is func(workload, name string) bool) finder {
+		return byName(func(p *Proxy, name string) bool {
+			return is(p.Workload, name) && (len(kinds) == 0 || p.owner == "" || slices.Contains(kinds, p.owner))
+		})
+	}
+	exact := owned(func(workload, name string) bool { return workload == name })
+	version := owned(func(workload, name string) bool { return name != "" && strings.HasPrefix(workload, name+"-v") })
+	return func(ctx context.Context, m *Mesh, all []*Proxy, q Query) ([]*Proxy, error) {
+		if found, err := exact(ctx, m, all, q); err != nil || len(found) > 0 {
+			return found, err
+		}
+		return version(ctx, m, all, q)
+	}
+}
+
+// byService asks the clusters which pods a service sends requests to: "x.namespace", or "x" in the namespace that is asked for or the user's own.
+func byService(ctx context.Context, m *Mesh, all []*Proxy, q Query) ([]*Proxy, error) {
+	service, ns, qualified := cutLast(q.Name, ".") // a service's name has no dot
+	if !qualified {
+		ns, qualified = q.Namespace, q.Namespace != ""
+	}
+	var found []*Proxy
+	var failed error = fmt.Errorf("services: %w: name a Kubernetes cluster as a source", ErrNotAvailable)
+	known := false
+	for _, s := range m.sources {
+		f, ok := s.(ServiceFinder)
+		if !ok {
+			continue
+		}
+		if !known {
+			known, failed = true, nil
+		}
+		namespace := ns
+		if n, ok := s.(Namespacer); ok && !qualified {
+			namespace = first(m.options.Namespace, n.Namespace())
+		}
+		labels, err := f.ServiceSelector(ctx, service, namespace)
+		if err != nil {
+			failed = cmp.Or(failed, err)
+			continue
+		}
+		found = append(found, filter(all, func(p *Proxy) bool {
+			return p.cluster == s.Spec() && p.Namespace == namespace && hasLabels(p, labels)
+		})...)
+	}
+	switch {
+	case len(found) > 0:
+		return found, nil
+	case failed != nil:
+		return nil, fmt.Errorf("proxy %q: %w", "svc/"+q.Name, failed)
+	default:
+		return nil, nil
+	}
+}
+
+func hasLabels(p *Proxy, labels map[string]string) bool {
+	for k, v := range labels {
+		if p.Labels[k] != v {
+			return false
+		}
+	}
+	return len(labels) > 0
+}
+
+// choose takes one of the proxies of a workload: one that is connected and ready before others. anyWorkload lets them be of several.
+func choose(found []*Proxy, name string, anyWorkload bool) (*Proxy, string, error) {
 	if len(found) == 1 {
 		return found[0], "", nil
 	}
-	same := func(p *Proxy) bool {
-		f := found[0]
-		return p.Workload == f.Workload && p.Namespace == f.Namespace && p.ClusterID == f.ClusterID && p.Workload != ""
-	}
-	if slices.ContainsFunc(found, func(p *Proxy) bool { return !same(p) }) {
+	f := found[0]
+	several := slices.ContainsFunc(found, func(p *Proxy) bool { return !f.sameCluster(p) })
+	if several || !anyWorkload && slices.ContainsFunc(found, func(p *Proxy) bool { return p.Workload != f.Workload || p.Namespace != f.Namespace || p.Workload == "" }) {
 		names := make([]string, len(found))
+		byID := several && distinctIDs(found)
 		for i, p := range found {
 			names[i] = p.Name
-			if i > 0 && names[i] == found[i-1].Name || i+1 < len(found) && names[i] == found[i+1].Name {
+			switch {
+			case byID:
+				names[i] += " (cluster " + p.ClusterID + ")"
+			case several || i > 0 && p.Name == found[i-1].Name || i+1 < len(found) && p.Name == found[i+1].Name:
 				names[i] += " (" + p.Source + ")"
 			}
 		}
-		return nil, "", &NoProxyError{Name: name, Candidates: names, Ambiguous: true}
+		return nil, "", &NoProxyError{Name: name, Candidates: names, Ambiguous: true, Clusters: several}
 	}
-	at := max(0, slices.IndexFunc(found, func(p *Proxy) bool { return p.Connected != nil && *p.Connected }))
-	return found[at], fmt.Sprintf("%s is 1 of %d proxies of %s", found[at].Name, len(found), found[at].Workload), nil
+	best := slices.MaxFunc(found, func(a, b *Proxy) int { return a.fitness() - b.fitness() }) // the first of equals
+	of := best.Workload
+	if anyWorkload {
+		of = name
+	}
+	return best, fmt.Sprintf("%s is 1 of %d proxies of %s", best.Name, len(found), of), nil
+}
+
+// distinctIDs tells whether the ids of the clusters tell them apart.
+func distinctIDs(found []*Proxy) bool {
+	return !slices.ContainsFunc(found, func(p *Proxy) bool {
+		return p.ClusterID == "" || slices.ContainsFunc(found, func(o *Proxy) bool { return p.ClusterID == o.ClusterID && !p.sameCluster(o) })
+	})
+}
+
+// sameCluster tells whether two proxies are of one cluster, as far as is known. Clusters that nobody gave an id all have Istio's default one.
+func (p *Proxy) sameCluster(o *Proxy) bool {
+	return p.ClusterID == o.ClusterID && (p.cluster == o.cluster || p.cluster == "" || o.cluster == "")
+}
+
+// fitness is how well a proxy stands for its workload.
+func (p *Proxy) fitness() int {
+	n := 0
+	if p.Connected != nil && *p.Connected {
+		n += 2
+	}
+	if p.Ready == nil || *p.Ready {
+		n++
+	}
+	return n
 }
 
 func filter(all []*Proxy, keep func(*Proxy) bool) []*Proxy {

@@ -25,6 +25,20 @@ type Source interface {
 // A Refresher is a source that keeps something between surveys and can let go of it.
 type Refresher interface{ Refresh() }
 
+// A Namespacer is a source of a Kubernetes cluster in which one namespace is the user's own: a name without a namespace means a proxy of that one
+// first.
+type Namespacer interface {
+	// Namespace is "" as long as the source does not know.
+	Namespace() string
+}
+
+// A ServiceFinder is a source that knows Kubernetes services.
+type ServiceFinder interface {
+	// ServiceSelector gives the labels of the pods that a service sends requests to. It fails with an error that wraps ErrNotAvailable for a
+	// service without a selector.
+	ServiceSelector(ctx context.Context, name, namespace string) (map[string]string, error)
+}
+
 // A Survey is what a source knows of its mesh.
 type Survey struct {
 	Proxies  []Record
@@ -44,8 +58,13 @@ type Record struct {
 	Connected *bool         // to a control plane; nil when the source cannot tell
 	Sync      *syncz.Client // the control plane's view of it; nil when the source is none
 	Istiod    string        // the control plane instance it is connected to
+	Revision  string        // of that instance, else of the one that its pod was made for; "" when the source cannot tell
+	Since     time.Time     // when it connected; zero when the source cannot tell
+	Ready     *bool         // whether its pod is ready for requests; nil when the source cannot tell
 	Actual    Reader        // what Envoy runs; nil when the source cannot give it
 	Desired   Reader        // what the control plane would send; nil when the source cannot give it
+	NoDesired error         // why it cannot, where the source could give that of other proxies
+	ADS       Reader        // what the control plane sends to who connects as this proxy; nil when the source cannot give it
 }
 
 // An IstiodRecord is what a source knows of one control plane instance.
@@ -53,6 +72,7 @@ type IstiodRecord struct {
 	Name     string
 	Version  string
 	Revision string
+	Tags     []string // names that stand for its revision; nil when the source cannot tell
 	// Debug gets a path of the debug API. It refuses paths that are not in its allow-list of reading ones.
 	Debug func(ctx context.Context, path string) ([]byte, error)
 }

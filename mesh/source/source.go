@@ -1,4 +1,4 @@
-// Package source tells what the user's -s names: dump files, one Envoy, an istiod.
+// Package source tells what the user's -s names: dump files, one Envoy, an istiod, a control plane that is asked as a node.
 package source
 
 import (
@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/meshlark/meshlark/mesh"
+	"github.com/meshlark/meshlark/mesh/source/ads"
 	"github.com/meshlark/meshlark/mesh/source/dumpfile"
 	"github.com/meshlark/meshlark/mesh/source/envoy"
 	"github.com/meshlark/meshlark/mesh/source/fetch"
@@ -27,6 +28,7 @@ func Forms() []Form {
 	return []Form{
 		{"http://HOST:15000", "one Envoy's admin interface (https too)"},
 		{"istiod+http://HOST:15014", "an istiod's debug API: sync status, desired configuration"},
+		{"xds://HOST:15010?node=ID", "what a control plane sends to that node, asked by ADS (&metadata=FILE; xds+tls:// too)"},
 		{"FILE.json", "a config dump as saved by curl, istioctl or egctl (.json.gz too)"},
 		{"DIR", "a directory of dumps"},
 		{"-", "a dump on standard input"},
@@ -40,6 +42,9 @@ func Network(spec string) bool { return strings.Contains(spec, "://") }
 type Opener struct {
 	Stdin io.Reader     // for "-"
 	Fetch fetch.Options // for network sources
+	ADS   ads.Options   // for control planes that are asked as a node
+	// Way is how istiods serve ADS; nil is in plain text, at their usual port.
+	Way *ads.Way
 }
 
 // Open makes a source. Nothing is read yet; what cannot be a source is a *SpecError.
@@ -54,6 +59,13 @@ func (o Opener) Open(spec string) (mesh.Source, error) {
 		return dumpfile.New(spec, o.Stdin), nil
 	}
 	scheme, _, _ := strings.Cut(spec, "://")
+	if scheme == ads.Scheme || scheme == ads.SchemeTLS {
+		s, err := ads.ParseSpec(spec)
+		if err != nil {
+			return nil, &SpecError{spec, err.Error()}
+		}
+		return ads.New(s, o.ADS), nil
+	}
 	base, isIstiod := strings.CutPrefix(spec, "istiod+")
 	u, err := url.Parse(base)
 	if err != nil {
@@ -74,7 +86,9 @@ func (o Opener) Open(spec string) (mesh.Source, error) {
 		shown = strings.Replace(spec, u.User.String()+"@", "", 1)
 	}
 	if isIstiod {
-		return istiod.New(shown, base, o.Fetch), nil
+		s := istiod.New(shown, base, o.Fetch)
+		s.UseADS(o.Way, o.ADS)
+		return s, nil
 	}
 	return envoy.New(shown, base, o.Fetch), nil
 }

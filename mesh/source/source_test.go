@@ -13,6 +13,7 @@ func TestOpen(t *testing.T) {
 	for spec, want := range map[string]string{
 		"dump.json": "dump.json", "./a:b.json": "./a:b.json", "-": "-", "dir/": "dir/", `C:\dumps\a.json`: `C:\dumps\a.json`,
 		"http://127.0.0.1:15000": "http://127.0.0.1:15000", "https://u:p@host:1": "https://host:1", "istiod+http://h:15014": "istiod+http://h:15014", "istiod+http://h:15014#pod": "istiod+http://h:15014#pod",
+		"xds://h:15010?node=a": "xds://h:15010?node=a", "xds+tls://h": "xds+tls://h",
 	} {
 		s, err := o.Open(spec)
 		if err != nil || s.Spec() != want {
@@ -21,8 +22,9 @@ func TestOpen(t *testing.T) {
 	}
 	// A kind that is not built is an error, and no help names it.
 	for spec, want := range map[string]string{
-		"": "empty", "kube:prod": `no source of the kind "kube"`, "xds://h:15010": `scheme "xds"`, "ftp://h": `scheme "ftp"`, "istiod+ftp://h": `scheme "istiod+ftp"`,
+		"": "empty", "kube:prod": `no source of the kind "kube"`, "ftp://h": `scheme "ftp"`, "istiod+ftp://h": `scheme "istiod+ftp"`,
 		"http://": "no host", "http://:15000": "no host", "http://h:15000?x=1": "query", "http://h:15000#pod": "fragment", "http://h:port": "no URL",
+		"xds://": "no host", "xds://h?id=a": `query has "id"`, "xds://h?mode=both": "there are sotw and delta", "xds://h/x": "nothing but", "xds://h?token=f": "over TLS only", "xds://h?node=a&node=b": "node twice",
 	} {
 		_, err := o.Open(spec)
 		var se *source.SpecError

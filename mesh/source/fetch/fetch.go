@@ -13,17 +13,17 @@ import (
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/meshlark/meshlark/mesh"
+	"github.com/meshlark/meshlark/xds/rawjson"
 )
 
 // Options bound what a client does.
 type Options struct {
 	Transport http.RoundTripper // nil dials the network directly, without proxies of the environment
 	Timeout   time.Duration     // of one request until its last byte; 0 is 60 s
-	MaxBytes  int64             // of one answer; 0 is 2 GiB
+	Quiet     time.Duration     // how long nothing at all may come; 0 is 30 s
+	MaxBytes  int64             // of one answer; 0 is 512 MiB
 	Parallel  int               // requests under way at a time; 0 is 1
 	// Allow says whether a path (no leading slash) with its query may be asked; it names the reason when not.
 	Allow func(path string, query url.Values) error
@@ -43,8 +43,11 @@ func New(spec, base string, o Options) *Client {
 	if o.Timeout == 0 {
 		o.Timeout = 60 * time.Second
 	}
+	if o.Quiet == 0 {
+		o.Quiet = 30 * time.Second
+	}
 	if o.MaxBytes == 0 {
-		o.MaxBytes = 2 << 30
+		o.MaxBytes = 512 << 20
 	}
 	if o.Parallel == 0 {
 		o.Parallel = 1
@@ -115,51 +118,123 @@ func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
 }
 
 func (c *Client) get(ctx context.Context, target string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.opts.Timeout)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	limit, quiet, half := c.bounds(ctx)
+	ended := time.AfterFunc(limit, func() { cancel(&lateError{after: limit, half: half}) })
+	defer ended.Stop()
+	silent := time.AfterFunc(quiet, func() { cancel(&lateError{after: quiet, half: half}) })
+	defer silent.Stop()
+
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
 		return nil, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.explain(target, 0, err)
+		return nil, c.explain(ctx, target, 0, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		head, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
-		return nil, &StatusError{URL: target, Code: resp.StatusCode, Reason: firstLine(head)}
+		return nil, &StatusError{URL: target, Code: resp.StatusCode, Reason: rawjson.FirstLine(head)}
 	}
 	if resp.ContentLength > c.opts.MaxBytes {
-		return nil, fmt.Errorf("GET %s: the answer has %d bytes, more than the limit of %d", target, resp.ContentLength, c.opts.MaxBytes)
+		return nil, &tooLargeError{target, resp.ContentLength, c.opts.MaxBytes}
 	}
-	var buf bytes.Buffer
-	if resp.ContentLength > 0 {
-		buf.Grow(int(resp.ContentLength) + bytes.MinRead)
-	}
-	n, err := buf.ReadFrom(io.LimitReader(resp.Body, c.opts.MaxBytes+1))
+	body, n, err := readAll(&watched{ctx, resp.Body, silent, quiet}, resp.ContentLength, c.opts.MaxBytes)
 	if err != nil {
-		return nil, c.explain(target, n, err)
+		return nil, c.explain(ctx, target, n, err)
 	}
 	if n > c.opts.MaxBytes {
-		return nil, fmt.Errorf("GET %s: the answer is longer than the limit of %d bytes", target, c.opts.MaxBytes)
+		return nil, &tooLargeError{target, 0, c.opts.MaxBytes}
 	}
-	return buf.Bytes(), nil
+	return body, nil
+}
+
+// bounds give the time that a request has, and that nothing may come. Where all of the question has a time of its own, one that does not answer gets half of
+// what is left of it, so that what others answer is still told.
+func (c *Client) bounds(ctx context.Context) (limit, quiet time.Duration, half bool) {
+	limit, quiet = c.opts.Timeout, min(c.opts.Quiet, c.opts.Timeout)
+	if at, ok := ctx.Deadline(); ok {
+		left := max(time.Until(at)/2, time.Millisecond)
+		half = left < quiet
+		limit, quiet = min(limit, left), min(quiet, left)
+	}
+	return limit, quiet, half
+}
+
+// watched puts off the end of a request that something still comes from.
+type watched struct {
+	ctx context.Context
+	io.Reader
+	silent *time.Timer
+	quiet  time.Duration
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	if n > 0 {
+		w.silent.Reset(w.quiet)
+		if over := mesh.Arrived(w.ctx, n); over != nil {
+			return n, over
+		}
+	}
+	return n, err
+}
+
+// lateError is that a request took too long.
+type lateError struct {
+	after time.Duration
+	half  bool  // which was half of what was left of the question's
+	got   int64 // bytes, before that
+}
+
+func (e *lateError) Error() string {
+	unit := 100 * time.Millisecond
+	if e.after < time.Second {
+		unit = time.Millisecond
+	}
+	text := "no answer within " + e.after.Round(unit).String()
+	if e.got > 0 {
+		text = fmt.Sprintf("no end of the answer within %s, after %d bytes", e.after.Round(unit), e.got)
+	}
+	if e.half {
+		return text + ", half of the time there was; it hangs, or is slow: see --timeout"
+	}
+	return text + "; it hangs, or is slow: see --request-timeout"
+}
+
+// Is tells errors.Is what it means in the terms of package context.
+func (e *lateError) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// tooLargeError is an answer that nobody could want whole.
+type tooLargeError struct {
+	target      string
+	size, limit int64 // bytes; the size is 0 where the answer does not tell it before its end
+}
+
+func (e *tooLargeError) Error() string {
+	size := "more than"
+	if e.size > 0 {
+		size = fmt.Sprintf("%d bytes, more than", e.size)
+	}
+	return fmt.Sprintf("GET %s: the answer has %s the limit of %d bytes; ask for less (a name), or raise it with --max-fetch", e.target, size, e.limit)
 }
 
 // explain puts a network error in words that say what to do next.
-func (c *Client) explain(target string, got int64, err error) error {
+func (c *Client) explain(ctx context.Context, target string, got int64, err error) error {
 	// url.Error repeats the method and the URL.
 	var ue *url.Error
 	if errors.As(err, &ue) {
 		err = ue.Err
 	}
 	var ne net.Error
+	var late *lateError
 	switch {
+	case errors.As(context.Cause(ctx), &late):
+		return fmt.Errorf("GET %s: %w", target, &lateError{late.after, late.half, got})
 	case errors.Is(err, context.DeadlineExceeded) || errors.As(err, &ne) && ne.Timeout():
-		if got > 0 {
-			return fmt.Errorf("GET %s: no end of the answer within %s, after %d bytes: %w", target, c.opts.Timeout, got, err)
-		}
 		return fmt.Errorf("GET %s: no answer in time: %w", target, err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("GET %s: the connection was closed in the middle of the answer, after %d bytes: %w", target, got, err)
@@ -180,37 +255,11 @@ func CheckJSON(target string, body []byte) error {
 	case trimmed[0] == '{' || trimmed[0] == '[':
 		return nil
 	case trimmed[0] == '<':
-		return fmt.Errorf("GET %s: the answer is HTML, want JSON; is this the admin or debug port?: %s", target, firstLine(trimmed))
+		return fmt.Errorf("GET %s: the answer is HTML, want JSON; is this the admin or debug port?: %s", target, rawjson.FirstLine(trimmed))
 	default:
-		return fmt.Errorf("GET %s: the answer is plain text, want JSON: %s", target, firstLine(trimmed))
+		return fmt.Errorf("GET %s: the answer is plain text, want JSON: %s", target, rawjson.FirstLine(trimmed))
 	}
 }
 
 // URL is the address of a path, for messages.
 func (c *Client) URL(path string) string { return c.base + path }
-
-// firstLine is the first line of a body that is not blank, fit for a message: printable, at most 200 bytes.
-func firstLine(body []byte) string {
-	const most = 200
-	for line := range bytes.Lines(body) {
-		s := strings.TrimSpace(strings.ToValidUTF8(string(line), "?"))
-		s = strings.Map(func(r rune) rune {
-			if !unicode.IsPrint(r) {
-				return ' '
-			}
-			return r
-		}, s)
-		if s == "" {
-			continue
-		}
-		if len(s) > most {
-			cut := most
-			for !utf8.RuneStart(s[cut]) {
-				cut--
-			}
-			s = s[:cut] + "..."
-		}
-		return s
-	}
-	return ""
-}

@@ -42,7 +42,7 @@ func TestFaults(t *testing.T) {
 		want    string
 	}{
 		{"refused", nil, "connection refused"},
-		{"hangs", func(http.ResponseWriter, *http.Request) { <-hang }, "no answer in time"},
+		{"hangs", func(http.ResponseWriter, *http.Request) { <-hang }, "no answer within 300ms"},
 		{"stalls", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, "12345")
 			w.(http.Flusher).Flush()
@@ -63,11 +63,11 @@ func TestFaults(t *testing.T) {
 		{"too long", func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprint(w, strings.Repeat("x", 2000))
 			w.(http.Flusher).Flush()
-		}, "longer than the limit of 1000 bytes"},
+		}, "more than the limit of 1000 bytes"},
 		{"too long and says so", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Length", "2000")
 			fmt.Fprint(w, strings.Repeat("x", 2000))
-		}, "has 2000 bytes, more than the limit of 1000"},
+		}, "has 2000 bytes, more than the limit of 1000 bytes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			base := "http://" + refused.Addr().String()
@@ -97,6 +97,52 @@ func TestCancel(t *testing.T) {
 	time.AfterFunc(20*time.Millisecond, func() { cancel(why) })
 	if _, err := fetch.New("x", server.URL, fetch.Options{}).Get(ctx, "x"); !errors.Is(err, why) {
 		t.Errorf("error %v, want the cause of the cancellation", err)
+	}
+}
+
+// A source that hangs uses up half of the time there is, and the rest is left for those that do not. One from which something still comes is waited for
+// longer than one that is silent.
+func TestHalfTheTime(t *testing.T) {
+	hang := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/begins" {
+			fmt.Fprint(w, "x")
+			w.(http.Flusher).Flush()
+		}
+		<-hang
+	}))
+	defer server.Close()
+	defer close(hang)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	for _, path := range []string{"silent", "begins"} {
+		_, err := fetch.New("x", server.URL, fetch.Options{}).Get(ctx, path)
+		var unreachable *mesh.UnreachableError
+		if !errors.As(err, &unreachable) || !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			t.Errorf("%s: error %v with %v left of the question, want that this source was late and time left", path, err, ctx.Err())
+		}
+	}
+}
+
+func TestQuiet(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for range 20 {
+			fmt.Fprint(w, "x")
+			w.(http.Flusher).Flush()
+			time.Sleep(20 * time.Millisecond)
+		}
+		if r.URL.Path == "/hangs" {
+			<-r.Context().Done()
+		}
+	}))
+	defer server.Close()
+	defer server.CloseClientConnections()
+	c := fetch.New("x", server.URL, fetch.Options{Quiet: 300 * time.Millisecond})
+	if b, err := c.Get(context.Background(), "slow"); err != nil || len(b) != 20 {
+		t.Errorf("a slow answer: %q, %v", b, err)
+	}
+	if _, err := c.Get(context.Background(), "hangs"); err == nil || !strings.Contains(err.Error(), "no end of the answer within 300ms, after 20 bytes") {
+		t.Errorf("an answer that stops in the middle: error %v", err)
 	}
 }
 

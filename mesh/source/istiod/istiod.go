@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/meshlark/meshlark/mesh"
 	"github.com/meshlark/meshlark/mesh/source/fetch"
@@ -56,6 +57,7 @@ type Source struct {
 	client *fetch.Client
 	once   sync.Once
 	store  *resource.Store
+	ads    func(*syncz.Client, syncz.Connection) mesh.Reader // nil: nobody said how
 }
 
 // New makes a source of the address of a debug API such as http://127.0.0.1:15014. Nothing is asked yet. An istiod does not say over HTTP what it
@@ -110,16 +112,13 @@ func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
 		return nil, &mesh.UnreachableError{Source: s.spec, Err: err}
 	}
 	sv := &mesh.Survey{Fetched: mesh.Fetched{Requests: 3, Bytes: int64(len(syncs) + len(adsz) + len(version))}}
-	connections := map[string]syncz.Connection{}
+	var connections []syncz.Connection
 	if adErr == nil {
-		all, err := syncz.ReadConnections(adsz)
-		adErr = err
-		for _, c := range all {
-			// A proxy that reconnects has two entries for a moment; the newer one is in use.
-			if old, ok := connections[c.ProxyID]; !ok || c.ConnectedAt.After(old.ConnectedAt) {
-				connections[c.ProxyID] = c
-			}
-		}
+		connections, adErr = syncz.ReadConnections(adsz)
+	}
+	byProxy := map[string][]syncz.Connection{}
+	for _, c := range connections {
+		byProxy[c.ProxyID] = append(byProxy[c.ProxyID], c)
 	}
 	if adErr != nil {
 		sv.Failures = append(sv.Failures, mesh.Failure{Source: s.spec, Stage: "adsz", Reason: adErr.Error(), Err: adErr})
@@ -132,12 +131,11 @@ func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
 		}
 	}
 	connected := true
-	for i := range clients {
-		c := &clients[i]
+	for _, c := range newest(clients) {
 		if c.Istiod == "" {
 			c.Istiod = name
 		}
-		conn := connections[c.ProxyID]
+		conn := connectionOf(byProxy[c.ProxyID], c.ClusterID)
 		sv.Proxies = append(sv.Proxies, mesh.Record{
 			Name:      c.ProxyID,
 			NodeID:    c.NodeID,
@@ -145,7 +143,9 @@ func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
 			Connected: &connected,
 			Sync:      c,
 			Istiod:    c.Istiod,
-			Desired:   &reader{source: s, proxy: c.ProxyID, connection: conn.ConnectionID},
+			Since:     conn.ConnectedAt,
+			ADS:       s.byADS(c, conn),
+			Desired:   &reader{source: s, proxy: c.ProxyID, cluster: c.ClusterID, connection: conn.ConnectionID, others: confused(conn.ConnectionID, connections)},
 		})
 	}
 	sv.Istiods = []mesh.IstiodRecord{{Name: name, Version: version, Debug: s.debug}}
@@ -196,11 +196,107 @@ func releaseOf(text string) string {
 	return strings.Join(parts[:len(parts)-2], "-")
 }
 
+// newest keeps of the entries of each proxy the one that was sent something last: one that has just reconnected has two for a moment.
+func newest(clients []syncz.Client) []*syncz.Client {
+	type identity struct{ proxy, cluster string }
+	at := map[identity]int{}
+	var kept []*syncz.Client
+	for i := range clients {
+		c := &clients[i]
+		id := identity{c.ProxyID, c.ClusterID}
+		if k, seen := at[id]; !seen {
+			at[id] = len(kept)
+			kept = append(kept, c)
+		} else if c.LastSent().After(kept[k].LastSent()) {
+			kept[k] = c
+		}
+	}
+	return kept
+}
+
+// connectionOf finds the newest connection of a proxy of a cluster among those of its name.
+func connectionOf(connections []syncz.Connection, cluster string) syncz.Connection {
+	var found syncz.Connection
+	for _, c := range connections {
+		if id := c.Metadata.Str("CLUSTER_ID"); id != "" && cluster != "" && id != cluster {
+			continue
+		}
+		if found.ConnectionID == "" || c.ConnectedAt.After(found.ConnectedAt) {
+			found = c
+		}
+	}
+	return found
+}
+
+// confused gives the other proxies whose connections istiod may take for this one, as it looks for a part of their ids.
+func confused(id string, connections []syncz.Connection) []string {
+	if id == "" {
+		return nil
+	}
+	var others []string
+	for _, c := range connections {
+		if c.ConnectionID != id && strings.Contains(c.ConnectionID, id) {
+			others = append(others, c.ProxyID)
+		}
+	}
+	return others
+}
+
+// ErrNotConnected is wrapped by errors that say that a proxy is not connected to this istiod, or no more.
+var ErrNotConnected = errors.New("it is not connected to this istiod")
+
+// A NotAloneError says that an istiod cannot be asked for one proxy alone: it finds a connection by a part of its id, and that of another proxy
+// has it as a part too.
+type NotAloneError struct {
+	Proxy, Istiod string
+	Others        []string
+}
+
+func (e *NotAloneError) Error() string {
+	return fmt.Sprintf("desired configuration of %s: %s finds connections by a part of their names and may take it for %s; ask as the proxy: desired(via=\"ads\")",
+		e.Proxy, e.Istiod, strings.Join(e.Others, ", "))
+}
+
 // reader reads what istiod would send one proxy.
 type reader struct {
-	source     *Source
-	proxy      string // "pod.namespace"
-	connection string // the connection's id; "" when unknown
+	source  *Source
+	proxy   string // "pod.namespace"
+	cluster string // the id of its cluster; "" when unknown
+
+	mu         sync.Mutex
+	connection string   // the connection's id; "" when unknown
+	others     []string // that istiod may take it for
+}
+
+// Moved gives a reader of the proxy's desired configuration and when it connected here, as of this moment. Errors wrap ErrNotConnected when it is not
+// connected to this istiod.
+func (s *Source) Moved(ctx context.Context, proxy, cluster string) (mesh.Reader, time.Time, error) {
+	r := &reader{source: s, proxy: proxy, cluster: cluster}
+	since, err := r.find(ctx)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return r, since, nil
+}
+
+// find looks up the proxy's connection.
+func (r *reader) find(ctx context.Context) (time.Time, error) {
+	b, err := r.source.get(ctx, "debug/connections")
+	if err != nil {
+		return time.Time{}, err
+	}
+	all, err := syncz.ReadConnections(b)
+	if err != nil {
+		return time.Time{}, &mesh.UnreachableError{Source: r.source.spec, Err: err}
+	}
+	c := connectionOf(slices.DeleteFunc(slices.Clone(all), func(c syncz.Connection) bool { return c.ProxyID != r.proxy }), r.cluster)
+	if c.ConnectionID == "" {
+		return time.Time{}, fmt.Errorf("%w (%s)", ErrNotConnected, r.source.spec)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.connection, r.others = c.ConnectionID, confused(c.ConnectionID, all)
+	return c.ConnectedAt, nil
 }
 
 // types are what config_dump calls the kinds in its parameter of that name. Extensions are left to the whole dump: in the flat list that the
@@ -210,24 +306,22 @@ var types = map[resource.Kind]string{
 }
 
 // Read asks for the configuration of the kind. istiod cannot select by name. An istiod that does not know the parameter answers with its whole
-// dump.
+// dump. A proxy that has connected anew is found again; errors wrap ErrNotConnected when it is gone from this istiod.
 func (r *reader) Read(ctx context.Context, req mesh.Request) (mesh.Answer, error) {
-	path := "debug/config_dump?proxyID=" + url.QueryEscape(r.id())
-	if t, ok := types[req.Kind]; ok {
-		path += "&types=" + t
-		if req.Kind == resource.Endpoint {
-			path += "&include_eds=true"
+	b, target, err := r.ask(ctx, req)
+	var se *fetch.StatusError
+	if errors.As(err, &se) && se.Code == http.StatusNotFound {
+		if _, found := r.find(ctx); found == nil {
+			b, target, err = r.ask(ctx, req)
 		}
 	}
-	b, err := r.source.client.Get(ctx, path)
 	if err != nil {
-		var se *fetch.StatusError
 		if errors.As(err, &se) && se.Code == http.StatusNotFound {
-			return mesh.Answer{}, fmt.Errorf("desired configuration of %s: it is not connected to %s any more (%s); refresh to find where it is", r.proxy, r.source.spec, se.Reason)
+			return mesh.Answer{}, fmt.Errorf("desired configuration of %s: %w any more (%s: %s); refresh to find where it is", r.proxy, ErrNotConnected, r.source.spec, se.Reason)
 		}
 		return mesh.Answer{}, explain(r.source.spec, err)
 	}
-	if err := fetch.CheckJSON(r.source.client.URL(path), b); err != nil {
+	if err := fetch.CheckJSON(target, b); err != nil {
 		return mesh.Answer{}, &mesh.UnreachableError{Source: r.source.spec, Err: err}
 	}
 	r.source.once.Do(func() {
@@ -235,7 +329,7 @@ func (r *reader) Read(ctx context.Context, req mesh.Request) (mesh.Answer, error
 			r.source.store = resource.NewStore()
 		}
 	})
-	d, err := dump.Split(r.source.store, b, dump.Options{Source: r.source.client.URL(path)})
+	d, err := dump.Split(r.source.store, b, dump.Options{Source: target})
 	if err == nil {
 		err = d.Settle()
 	}
@@ -245,13 +339,27 @@ func (r *reader) Read(ctx context.Context, req mesh.Request) (mesh.Answer, error
 	return mesh.Answer{Dump: d, Covers: mesh.CoversKind, Bytes: int64(len(b))}, nil
 }
 
-// id is what to ask for. istiod takes the first connection whose id contains it, so that a pod's name would find a longer name that
-// ends alike; a connection's id has a number of its own and does not.
-func (r *reader) id() string {
-	if r.connection != "" {
-		return r.connection
+// ask gets the dump. istiod takes the first connection whose id contains what it is asked for, so that a pod's name would find a longer name that
+// ends alike; a connection's id has a number of its own and mostly does not.
+func (r *reader) ask(ctx context.Context, req mesh.Request) (b []byte, target string, err error) {
+	r.mu.Lock()
+	id, others := r.connection, r.others
+	r.mu.Unlock()
+	if id == "" {
+		id = r.proxy
 	}
-	return r.proxy
+	if len(others) > 0 {
+		return nil, "", &NotAloneError{Proxy: r.proxy, Istiod: r.source.spec, Others: others}
+	}
+	path := "debug/config_dump?proxyID=" + url.QueryEscape(id)
+	if t, ok := types[req.Kind]; ok {
+		path += "&types=" + t
+		if req.Kind == resource.Endpoint {
+			path += "&include_eds=true"
+		}
+	}
+	b, err = r.source.client.Get(ctx, path)
+	return b, r.source.client.URL(path), err
 }
 
 // Admin says what to ask instead: istiod knows what it sends, not what Envoy measures.

@@ -8,16 +8,17 @@ package kubernetes
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/meshlark/meshlark/kube"
 	"github.com/meshlark/meshlark/mesh"
+	"github.com/meshlark/meshlark/mesh/source/ads"
 	"github.com/meshlark/meshlark/mesh/source/fetch"
 	"github.com/meshlark/meshlark/xds/resource"
 )
@@ -30,10 +31,16 @@ type Options struct {
 	Kube kube.Options
 	// IstioNamespace is where the control plane runs; "" is istio-system, and any other if there is none.
 	IstioNamespace string
+	// AdminPort is that of the Envoys whose pods do not tell another; 0 is 15000.
+	AdminPort int
 	// Fetch bounds the requests to istiods and proxies. Its Transport is not used.
 	Fetch fetch.Options
 	// Around puts the caller's own round tripper around the one that reaches into pods, to show what is under way; nil puts none.
 	Around func(http.RoundTripper) http.RoundTripper
+	// ADS says how control planes are asked as a proxy, which happens only for the configuration by ADS.
+	ADS ads.Options
+	// XDS is a control plane outside of the cluster, which is asked beside the istiods in it; nil is none.
+	XDS *XDS
 }
 
 // Source is one cluster.
@@ -112,6 +119,43 @@ func (s *Source) Cluster() (*kube.Cluster, error) {
 	return cluster, nil
 }
 
+// Namespace is the user's own namespace in the cluster, of the context or the options; "" before the cluster was first asked.
+func (s *Source) Namespace() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cluster == nil {
+		return ""
+	}
+	return s.cluster.Config().Namespace
+}
+
+// ServiceSelector gives the labels of the pods that a service sends requests to.
+func (s *Source) ServiceSelector(ctx context.Context, name, namespace string) (map[string]string, error) {
+	cluster, err := s.Cluster()
+	if err != nil {
+		return nil, err
+	}
+	kind := kube.Kind{Version: "v1", Name: "Service", Plural: "services", Namespaced: true}
+	found, err := cluster.Objects(ctx, kind, kube.ObjectQuery{Name: name, Namespace: namespace})
+	if err != nil {
+		return nil, &mesh.UnreachableError{Source: s.spec, Err: err}
+	}
+	var service struct {
+		Spec struct {
+			Selector map[string]string `json:"selector"`
+		} `json:"spec"`
+	}
+	for _, o := range found {
+		if err := json.Unmarshal(o.JSON, &service); err != nil {
+			return nil, fmt.Errorf("service %s of namespace %s: %w", name, namespace, err)
+		}
+	}
+	if len(service.Spec.Selector) == 0 {
+		return nil, fmt.Errorf("service %s of namespace %s: %w: it selects no pods", name, namespace, mesh.ErrNotAvailable)
+	}
+	return service.Spec.Selector, nil
+}
+
 // drop forgets the cluster, so that the kubeconfig is read anew. The caller holds s.mu.
 func (s *Source) drop() {
 	if s.cluster != nil {
@@ -132,8 +176,10 @@ func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
 		wg     sync.WaitGroup
 		planes controlPlanes
 		found  population
+		tags   map[string][]string
 	)
 	wg.Go(func() { planes = s.controlPlanes(ctx, cluster) })
+	wg.Go(func() { tags = s.tags(ctx, cluster) })
 	wg.Go(func() { found = s.population(ctx, cluster) })
 	wg.Wait()
 	if ctx.Err() != nil {
@@ -148,7 +194,12 @@ func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
 		}
 		return nil, &mesh.UnreachableError{Source: s.spec, Err: found.err}
 	}
-	sv := &mesh.Survey{Istiods: planes.istiods, Failures: slices.Concat(planes.failures, found.failures)}
+	sv := &mesh.Survey{Istiods: planes.istiods, Failures: slices.Concat(planes.failures, found.failures), Fetched: planes.fetched}
+	for i := range sv.Istiods {
+		if tags != nil {
+			sv.Istiods[i].Tags = append([]string{}, tags[sv.Istiods[i].Revision]...)
+		}
+	}
 	if planes.err != nil {
 		sv.Failures = append(sv.Failures, s.failure("istiods", planes.err))
 	}
@@ -158,10 +209,24 @@ func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
 	connected := map[string][]mesh.Record{}
 	for _, r := range newest(planes.proxies) {
 		r.Actual = s.actual(cluster, &r, &found)
+		if r.Desired != nil {
+			r.Desired = &follower{source: s, proxy: r.Name, id: r.Sync.ClusterID, reader: r.Desired, istiod: r.Istiod}
+		}
+		if p := found.own(&r); p != nil {
+			r.Ready = &p.Ready
+			found.cluster = cmp.Or(found.cluster, r.Sync.ClusterID)
+			if len(r.Metadata) == 0 {
+				r.Metadata = metadata(p, kube.Workload{}, r.Sync.ClusterID)
+			}
+		}
+		r.ADS = s.byADS(cluster, &r, &planes, &found)
 		connected[r.Name] = append(connected[r.Name], r)
 		sv.Proxies = append(sv.Proxies, r)
 	}
-	sv.Proxies = append(sv.Proxies, s.unconnected(ctx, cluster, &planes, &found, connected)...)
+	for _, r := range s.unconnected(ctx, cluster, &planes, &found, connected) {
+		r.ADS = s.byADS(cluster, &r, &planes, &found)
+		sv.Proxies = append(sv.Proxies, r)
+	}
 	if len(planes.istiods) == 0 && len(planes.failures) == 0 && planes.err == nil {
 		sv.Failures = append(sv.Failures, s.noControlPlane(ctx, cluster))
 	}
@@ -173,8 +238,8 @@ func (s *Source) failure(stage string, err error) mesh.Failure {
 	return mesh.Failure{Source: s.spec, Stage: stage, Reason: err.Error(), Err: err}
 }
 
-// newest drops what an istiod says of a proxy that has meanwhile connected to another one: of two records the one that something was sent to last
-// stays.
+// newest drops what an istiod says of a proxy that has meanwhile connected to another one, which it goes on to list until it notices: of two records
+// that of the later connection stays or, where istiods do not tell when that was made, the one that something was sent to last.
 func newest(records []mesh.Record) []mesh.Record {
 	type identity struct{ name, cluster string }
 	at := map[identity]int{}
@@ -185,7 +250,7 @@ func newest(records []mesh.Record) []mesh.Record {
 		if !seen {
 			at[id] = len(kept)
 			kept = append(kept, r)
-		} else if lastSent(r).After(lastSent(kept[i])) {
+		} else if later(&r, &kept[i]) {
 			kept[i] = r
 		}
 	}
@@ -193,14 +258,11 @@ func newest(records []mesh.Record) []mesh.Record {
 	return kept
 }
 
-func lastSent(r mesh.Record) time.Time {
-	var last time.Time
-	for _, t := range r.Sync.Types {
-		if t.SentAt.After(last) {
-			last = t.SentAt
-		}
+func later(a, b *mesh.Record) bool {
+	if !a.Since.IsZero() && !b.Since.IsZero() && !a.Since.Equal(b.Since) {
+		return a.Since.After(b.Since)
 	}
-	return last
+	return a.Sync.LastSent().After(b.Sync.LastSent())
 }
 
 // unavailable is the reader of what has no Envoy's admin interface.

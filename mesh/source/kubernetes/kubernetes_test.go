@@ -31,7 +31,7 @@ func istiodPod(namespace, name, revision string) corev1.Pod {
 	return corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"app": "istiod", "istio.io/rev": revision}},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "discovery", Args: []string{"discovery"}}}},
-		Status:     corev1.PodStatus{Phase: corev1.PodRunning},
+		Status:     corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}},
 	}
 }
 
@@ -330,7 +330,7 @@ func TestOneNamespace(t *testing.T) {
 		t.Errorf("failures: %q", failures)
 	}
 	for _, f := range failures {
-		if !strings.Contains(f, "forbidden") || !strings.Contains(f, "ask for that permission") {
+		if !strings.Contains(f, "forbidden") || !strings.Contains(f, "ask for ") {
 			t.Errorf("failure without reason and next step: %s", f)
 		}
 	}

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sigs.k8s.io/yaml"
@@ -15,17 +17,21 @@ import (
 	"github.com/meshlark/meshlark/mesh"
 	"github.com/meshlark/meshlark/mesh/source/envoy"
 	"github.com/meshlark/meshlark/xds/rawjson"
+	"github.com/meshlark/meshlark/xds/redact"
 )
 
 const (
 	proxyContainer = "istio-proxy" // of sidecars, gateways, waypoints and ztunnels alike
 	adminPort      = 15000         // Envoy's, unless proxyAdminPort says otherwise
 	configPatch    = "proxy.istio.io/config"
+	// injectionStatus is what the injector leaves on a pod: its revision, the containers it added.
+	injectionStatus = "sidecar.istio.io/status"
 )
 
 // population is the pods of a cluster that have a proxy.
 type population struct {
 	pods     map[string]*kube.Pod // by pod.namespace
+	cluster  string               // the id of the cluster, as its proxies tell it; "" when none does
 	listed   map[string]bool      // namespaces; nil when all were
 	failures []mesh.Failure
 	err      error
@@ -54,7 +60,9 @@ func (s *Source) population(ctx context.Context, cluster *kube.Cluster) populati
 			}
 		}
 		if len(found.listed) > 0 {
-			found.failures = append(found.failures, s.failure("pods of other namespaces", err))
+			read := slices.Sorted(maps.Keys(found.listed))
+			found.failures = append(found.failures, s.failure("pods of other namespaces",
+				fmt.Errorf("only those of %s are known: %w", strings.Join(read, " and "), err)))
 			err = nil
 		}
 	}
@@ -68,6 +76,18 @@ func (s *Source) population(ctx context.Context, cluster *kube.Cluster) populati
 		}
 	}
 	return found
+}
+
+// own is the pod of a connected proxy; nil when it is in another cluster, or was not listed.
+func (p *population) own(r *mesh.Record) *kube.Pod {
+	pod := p.pods[r.Name]
+	if pod == nil {
+		return nil
+	}
+	if own := clusterID(pod); own != "" && r.Sync.ClusterID != "" && own != r.Sync.ClusterID {
+		return nil // a pod of the same name in another cluster
+	}
+	return pod
 }
 
 // role is what the pod's proxy was started as: sidecar, router, waypoint, ztunnel; "" when it has none.
@@ -103,14 +123,11 @@ func (s *Source) actual(cluster *kube.Cluster, r *mesh.Record, found *population
 	if generator := r.Metadata.Str("GENERATOR"); generator == "grpc" {
 		return unavailable{r.Name, "it is a gRPC client without an Envoy"}
 	}
-	if p := found.pods[r.Name]; p != nil {
-		if own := clusterID(p); own != "" && r.Sync.ClusterID != "" && own != r.Sync.ClusterID {
-			return nil // a pod of the same name in another cluster
-		}
+	if p := found.own(r); p != nil {
 		return s.reader(p.Namespace, p.Name, p.UID, portOf(r.Metadata, p))
 	}
 	pod, namespace, ok := cutLast(r.Name)
-	if !ok || found.covers(namespace) {
+	if found.pods[r.Name] != nil || !ok || found.covers(namespace) {
 		return nil // a machine outside of the cluster, or a pod of another one
 	}
 	return s.reader(namespace, pod, "", portOf(r.Metadata, nil))
@@ -133,6 +150,9 @@ type readerKey struct {
 
 // reader gives the reader of a pod's Envoy; it is kept, so that there is one request at a time.
 func (s *Source) reader(namespace, pod, uid string, port int) mesh.Reader {
+	if port == adminPort && s.options.AdminPort != 0 {
+		port = s.options.AdminPort
+	}
 	key := readerKey{namespace, pod, uid, port}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,6 +177,15 @@ func portOf(metadata rawjson.Value, p *kube.Pod) int {
 	}
 	if p != nil {
 		c, _ := p.Container(proxyContainer)
+		for i, arg := range c.Args { // of pilot-agent before it read a ProxyConfig
+			value, ok := strings.CutPrefix(arg, "--proxyAdminPort")
+			if ok && value == "" && i+1 < len(c.Args) {
+				value = c.Args[i+1]
+			}
+			if port, err := strconv.Atoi(strings.TrimPrefix(value, "=")); ok && err == nil && port > 0 && port <= 65535 {
+				return port
+			}
+		}
 		for _, config := range []string{c.Env["PROXY_CONFIG"], p.Annotations[configPatch]} {
 			if port := portIn([]byte(config)); port != 0 {
 				return port
@@ -203,11 +232,12 @@ func (s *Source) unconnected(ctx context.Context, cluster *kube.Cluster, planes 
 	if planes.complete() {
 		no = new(bool)
 	}
+	why := planes.unknown()
 	var records []mesh.Record
 	for i := range pods {
 		p := &pods[i]
 		name := p.Name + "." + p.Namespace
-		r := mesh.Record{Name: name, NodeID: nodeID(p), Metadata: metadata(p, workloads[i]), IP: p.IP, Connected: no}
+		r := mesh.Record{Name: name, NodeID: nodeID(p), Metadata: metadata(p, workloads[i], found.cluster), IP: p.IP, Connected: no, NoDesired: why, Ready: &p.Ready, Revision: revision(p)}
 		switch {
 		case role(p) == "ztunnel":
 			r.Actual = unavailable{name, notEnvoy}
@@ -226,22 +256,58 @@ func nodeID(p *kube.Pod) string {
 	return fmt.Sprintf("%s~%s~%s.%s~%s.svc.cluster.local", role(p), p.IP, p.Name, p.Namespace, p.Namespace)
 }
 
-// metadata is the part of what the pod's proxy would introduce itself with that the pod tells.
-func metadata(p *kube.Pod, w kube.Workload) rawjson.Value {
+// revision is that of the control plane that the pod was made for: what injected it says so, or a label that chooses it.
+func revision(p *kube.Pod) string {
+	var status struct {
+		Revision string `json:"revision"`
+	}
+	if json.Unmarshal([]byte(p.Annotations[injectionStatus]), &status) == nil && status.Revision != "" {
+		return status.Revision
+	}
+	return p.Labels[revisionLabel]
+}
+
+// metadata is the part of what the pod's proxy would introduce itself with that the pod tells: pilot-agent takes it from variables of its container
+// (pkg/bootstrap/config.go) and from the downward API.
+func metadata(p *kube.Pod, w kube.Workload, cluster string) rawjson.Value {
 	c, _ := p.Container(proxyContainer)
-	b, err := json.Marshal(struct {
-		Name      string            `json:"NAME"`
-		Namespace string            `json:"NAMESPACE"`
-		Workload  string            `json:"WORKLOAD_NAME"`
-		Account   string            `json:"SERVICE_ACCOUNT,omitempty"`
-		Node      string            `json:"NODE_NAME,omitempty"`
-		Cluster   string            `json:"CLUSTER_ID,omitempty"`
-		Mesh      string            `json:"MESH_ID,omitempty"`
-		IPs       string            `json:"INSTANCE_IPS,omitempty"`
-		Labels    map[string]string `json:"LABELS,omitempty"`
-	}{p.Name, p.Namespace, w.Name, p.ServiceAccount, p.Node, clusterID(p), c.Env["ISTIO_META_MESH_ID"], strings.Join(p.IPs, ","), p.Labels})
+	all := map[string]any{}
+	for name, value := range c.Env {
+		if key, ok := strings.CutPrefix(name, "ISTIO_META_"); ok && value != "" {
+			all[key] = value
+		}
+	}
+	for key, value := range map[string]string{
+		"NAME": p.Name, "NAMESPACE": p.Namespace, "SERVICE_ACCOUNT": p.ServiceAccount, "NODE_NAME": p.Node, "INSTANCE_IPS": strings.Join(p.IPs, ","),
+		"ISTIO_VERSION": imageVersion(c.Image), "WORKLOAD_NAME": cmp.Or(c.Env["ISTIO_META_WORKLOAD_NAME"], w.Name),
+		"CLUSTER_ID": cmp.Or(clusterID(p), cluster),
+	} {
+		if value != "" {
+			all[key] = value
+		}
+	}
+	if len(p.Labels) > 0 {
+		all["LABELS"] = p.Labels
+	}
+	b, err := json.Marshal(all)
+	if err == nil {
+		b, _, err = redact.Compact(nil, b)
+	}
 	if err != nil {
 		return nil // strings only: cannot happen
 	}
 	return rawjson.Value(b)
+}
+
+// imageVersion is the version that the tag of an image of Istio's names: 1.30.1 of docker.io/istio/proxyv2:1.30.1-distroless.
+func imageVersion(image string) string {
+	image, _, _ = strings.Cut(image, "@")
+	_, tag, ok := strings.Cut(image[strings.LastIndexByte(image, '/')+1:], ":")
+	if !ok || tag == "" || tag[0] < '0' || tag[0] > '9' {
+		return ""
+	}
+	for _, kind := range []string{"-distroless", "-debug"} {
+		tag = strings.TrimSuffix(tag, kind)
+	}
+	return tag
 }

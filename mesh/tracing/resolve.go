@@ -1,0 +1,339 @@
+package tracing
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/meshlark/meshlark/xds/explain"
+	"github.com/meshlark/meshlark/xds/filterchain"
+	"github.com/meshlark/meshlark/xds/listener"
+	"github.com/meshlark/meshlark/xds/match"
+	"github.com/meshlark/meshlark/xds/naming"
+	"github.com/meshlark/meshlark/xds/trace"
+)
+
+// clientPort is the port clients send from when nobody says: it decides only where chains match source ports.
+const clientPort = 40000
+
+// waypointListener is the internal listener of a waypoint that has what came out of the tunnel.
+const waypointListener = "main_internal"
+
+// A target is what a URL means before it is known who serves it.
+type target struct {
+	scheme string
+	host   string // without the port, in lower case
+	port   uint16
+	header string // the Host header
+	path   string
+	tls    bool
+	http   bool
+}
+
+func parseTarget(text string) (target, error) {
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return target{}, fmt.Errorf("url: %w", err)
+	}
+	t := target{scheme: strings.ToLower(u.Scheme), host: match.Lower(u.Hostname()), header: u.Host, http: true}
+	port := uint64(0)
+	switch t.scheme {
+	case "http", "ws", "grpc":
+		port = 80
+	case "https", "wss", "grpcs":
+		port, t.tls = 443, true
+	case "tcp":
+		t.http = false
+	case "tls":
+		t.http, t.tls = false, true
+	default:
+		return target{}, fmt.Errorf("url: %s has the scheme %q; there are http, https, tcp and tls", text, u.Scheme)
+	}
+	if text := u.Port(); text != "" {
+		if port, err = strconv.ParseUint(text, 10, 16); err != nil || port == 0 {
+			return target{}, fmt.Errorf("url: %s is no port", text)
+		}
+	}
+	if t.host == "" {
+		return target{}, fmt.Errorf("url: %s has no host", text)
+	}
+	if port == 0 {
+		return target{}, fmt.Errorf("url: %s has no port, and %s has no usual one", text, t.scheme)
+	}
+	t.port = uint16(port)
+	t.path = u.EscapedPath()
+	if t.path == "" {
+		t.path = "/"
+	}
+	if u.RawQuery != "" || u.ForceQuery {
+		t.path += "?" + u.RawQuery
+	}
+	return t, nil
+}
+
+// resolve makes a request of a question, and says in a step how its destination was found.
+func (v *view) resolve(q Question) (trace.Request, explain.Step, error) {
+	t, err := parseTarget(q.URL)
+	if err != nil {
+		return trace.Request{}, explain.Step{}, err
+	}
+	if q.TLS != nil {
+		t.tls = *q.TLS
+	}
+	inbound, err := v.inbound(q.Direction)
+	if err != nil {
+		return trace.Request{}, explain.Step{}, err
+	}
+	r := trace.Request{
+		Method: q.Method, Host: t.header, Path: t.path, Source: q.Source, Inbound: inbound,
+		Metadata: q.Metadata, Runtime: q.Runtime, Random: q.Random,
+	}
+	for _, h := range q.Headers {
+		switch h.Name {
+		case "host", ":authority":
+			r.Host = h.Value
+		case ":method":
+			r.Method = cmp.Or(r.Method, h.Value)
+		case ":path":
+			r.Path = h.Value
+		default:
+			r.Headers = append(r.Headers, h)
+		}
+	}
+	v.client(&r, t, q)
+	step := explain.Step{Question: "where does the client connect to?", Inputs: []explain.Input{{Name: "url", Value: q.URL}}}
+	switch {
+	case inbound && v.config.Proxy().Type == "waypoint":
+		// What a waypoint gets is for an address of a service, inside of a tunnel that ends at its internal listener.
+		r.Listener = waypointListener
+		if r.Destination = netip.AddrPortFrom(q.Destination.Unmap(), t.port); !q.Destination.IsValid() {
+			v.atService(&r, &step, t)
+		} else {
+			step.Answer = r.Destination.String() + ", as given"
+		}
+	case inbound:
+		err = v.atProxy(&r, &step, t, q.Destination)
+	case q.Destination.IsValid():
+		r.Destination = netip.AddrPortFrom(q.Destination.Unmap(), t.port)
+		step.Answer = r.Destination.String() + ", as given"
+	default:
+		v.atService(&r, &step, t)
+	}
+	return r, step, err
+}
+
+// inbound tells the direction of a request.
+func (v *view) inbound(direction string) (bool, error) {
+	switch direction {
+	case "inbound":
+		return true, nil
+	case "outbound":
+		return false, nil
+	case "":
+		typ := v.config.Proxy().Type
+		if typ == "" { // not one of Istio's, or a recording that does not say
+			return !slices.ContainsFunc(v.Listeners(), listener.Listener.UseOriginalDst), nil
+		}
+		return typ != "sidecar", nil
+	}
+	return false, fmt.Errorf("direction: %q is neither inbound nor outbound", direction)
+}
+
+// client fills in who sends the request and how.
+func (v *view) client(r *trace.Request, t target, q Question) {
+	if own := v.Address(); !r.Source.IsValid() && !r.Inbound && own.IsValid() {
+		r.Source = netip.AddrPortFrom(own, clientPort)
+	}
+	if r.Source.IsValid() && r.Source.Port() == 0 {
+		r.Source = netip.AddrPortFrom(r.Source.Addr(), clientPort)
+	}
+	if !r.Inbound {
+		r.Principal = cmp.Or(q.Principal, v.Identity())
+	} else {
+		r.Principal = q.Principal
+	}
+	// Whoever says who comes to a sidecar means mutual TLS, which is how that shows.
+	mutual := r.Inbound && q.Principal != "" && v.config.Proxy().Type != "router"
+	if mutual {
+		t.tls = q.TLS == nil || *q.TLS
+	}
+	if t.tls && r.Inbound && q.Principal != "" {
+		r.Peer = match.Peer{Presented: true, Validated: true, URISANs: []string{q.Principal}}
+	}
+	if !t.tls {
+		if t.http {
+			r.Client.HTTP = "http/1.1"
+		}
+		r.Client.ALPN = q.ALPN
+		return
+	}
+	r.Client = filterchain.Client{TLS: true, SNI: q.SNI, ALPN: q.ALPN}
+	if _, err := netip.ParseAddr(t.host); r.Client.SNI == "" && err != nil {
+		r.Client.SNI = t.host
+	}
+	switch {
+	case r.Client.ALPN != nil || !t.http:
+	case mutual:
+		r.Client.ALPN = []string{"istio-http/1.1", "istio", "http/1.1"} // as another sidecar of the mesh would
+	default:
+		r.Client.ALPN = []string{"h2", "http/1.1"}
+	}
+}
+
+// atService finds the address a workload connects to when it calls a host: DNS is asked in the mesh, and the mesh's own configuration knows what
+// DNS answers. Where it does not, the address is left open, which is enough for the listener of a port on any address.
+func (v *view) atService(r *trace.Request, step *explain.Step, t target) {
+	to := func(ip netip.Addr, why string) {
+		r.Destination = netip.AddrPortFrom(ip.Unmap(), t.port)
+		step.Answer = r.Destination.String() + ": " + why
+	}
+	if ip, err := netip.ParseAddr(t.host); err == nil {
+		to(ip, "the host is an address")
+		return
+	}
+	names := v.serviceNames(t.host)
+	step.Inputs = append(step.Inputs, explain.Input{Name: "names", Value: strings.Join(names, ", ")})
+	lost := func(name, why string) {
+		step.Candidates = append(step.Candidates, explain.Candidate{Name: name, Why: why})
+	}
+	won := func(name, where, why string) {
+		step.Candidates = append(step.Candidates, explain.Candidate{Name: name, Where: where, Won: true, Why: why})
+	}
+	port := strconv.Itoa(int(t.port))
+	table := "route table " + port
+	if ip, host, where := v.addressInTable(port, names); ip.IsValid() {
+		won(table, where, "the address is among the domains of "+host)
+		to(ip, "the address of virtual host "+host)
+		return
+	} else if host != "" {
+		lost(table, "virtual host "+host+" serves it and has no address")
+	} else {
+		lost(table, "no virtual host serves it by name")
+	}
+	if ip, name := v.addressOfListener(t.port, names); ip.IsValid() {
+		won("listener "+name, "", "it is bound to the service's address")
+		to(ip, "the address of listener "+name)
+		return
+	}
+	lost("listeners", "none is bound to an address of its own for it")
+	for _, name := range names {
+		c, ok := v.Cluster("outbound|" + port + "||" + name)
+		if !ok {
+			continue
+		}
+		assignment, _ := v.Endpoints(c)
+		for _, e := range assignment.Endpoints() {
+			if ip, err := netip.ParseAddr(e.Address().Host); err == nil {
+				won("cluster "+c.Name(), "", "the service has no address of its own, so a client connects to an endpoint")
+				to(ip, "an endpoint of "+c.Name())
+				return
+			}
+		}
+		lost("cluster "+c.Name(), "it is known, and no address of it")
+	}
+	if ip, name := v.addressOfService(names); ip.IsValid() {
+		won("Service "+name, "", "its cluster IP")
+		to(ip, "the address of Service "+name)
+		return
+	}
+	r.Destination = netip.AddrPortFrom(netip.IPv4Unspecified(), t.port)
+	step.Answer = fmt.Sprintf("an address of %s that the mesh does not know, port %d", t.host, t.port)
+	step.Unmodelled = append(step.Unmodelled, "the address of "+t.host+": give dst_ip if a listener is bound to it")
+}
+
+// serviceNames are the names that a host can stand for in the namespace of the proxy, as the resolver of a pod tries them.
+func (v *view) serviceNames(host string) []string {
+	host = strings.TrimSuffix(host, ".")
+	domain := "cluster.local"
+	node, _ := naming.ParseNode(v.config.Proxy().NodeID)
+	if _, rest, ok := strings.Cut(node.Domain, ".svc."); ok && rest != "" {
+		domain = rest
+	}
+	names := []string{host}
+	switch labels := strings.Split(host, "."); {
+	case len(labels) == 1 && v.config.Proxy().Namespace != "":
+		names = append(names, host+"."+v.config.Proxy().Namespace+".svc."+domain)
+	case len(labels) == 2:
+		names = append(names, host+".svc."+domain)
+	case len(labels) == 3 && labels[2] == "svc":
+		names = append(names, host+"."+domain)
+	}
+	slices.Reverse(names) // the full name first
+	return names
+}
+
+// addressInTable looks for the virtual host that serves one of the names by name, and for an address among its domains: Istio puts the addresses of
+// a service there.
+func (v *view) addressInTable(port string, names []string) (ip netip.Addr, host, where string) {
+	t, ok := v.Table(port)
+	if !ok {
+		return ip, "", ""
+	}
+	for _, name := range names {
+		for _, text := range [...]string{name + ":" + port, name} {
+			found, ok := t.VirtualHost(&match.Request{Host: text})
+			if !ok || !servesByName(found.Domains(), name) {
+				continue
+			}
+			for i, domain := range found.Domains() {
+				bare := domain
+				if h, _, err := net.SplitHostPort(domain); err == nil {
+					bare = h
+				}
+				if ip, err := netip.ParseAddr(strings.Trim(bare, "[]")); err == nil {
+					return ip, found.Name(), fmt.Sprintf("domains[%d]", i)
+				}
+			}
+			host = found.Name()
+		}
+	}
+	return ip, host, ""
+}
+
+// servesByName tells a virtual host for a name from one for everything.
+func servesByName(domains []string, name string) bool {
+	for _, d := range domains {
+		if h, _, err := net.SplitHostPort(d); err == nil {
+			d = h
+		}
+		if match.Lower(d) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// addressOfListener looks for a listener of the port that is bound to an address and leads to one of the names, by the cluster or the route table it
+// names.
+func (v *view) addressOfListener(port uint16, names []string) (netip.Addr, string) {
+	for _, l := range v.Listeners() {
+		if l.Internal() || l.Port() != uint32(port) {
+			continue
+		}
+		ip, err := netip.ParseAddr(l.Address().Host)
+		if err != nil || ip.IsUnspecified() || ip.IsLoopback() {
+			continue
+		}
+		for _, name := range l.Clusters() {
+			if c, _ := naming.ParseClusterName(name); slices.Contains(names, c.Host) && c.Port == strconv.Itoa(int(port)) {
+				return ip, l.Name()
+			}
+		}
+		for _, name := range l.RouteNames() {
+			if h, _, _ := strings.Cut(name, ":"); slices.Contains(names, h) {
+				return ip, l.Name()
+			}
+		}
+	}
+	return netip.Addr{}, ""
+}
+
+func isSPIFFE(san string) bool { return strings.HasPrefix(san, "spiffe://") }
