@@ -57,3 +57,8 @@ e2e: ## test on the lab: a real mesh on this machine (Linux); the first time its
 lab-up: ## bring the lab up and leave it up until Ctrl-C; LAB names flags, such as LAB='-scene stale'
 	@envoy=$$(.ci/envoy) && export MESHLARK_ENVOY=$$envoy && cd lab && \
 	go build -o ../bin/lab ./cmd/lab && exec ../bin/lab $(LAB)
+
+.PHONY: bench-live
+bench-live: ## measure meshlark beside istioctl on the lab; BENCH names flags, such as BENCH='-n 15 -services 2000'
+	@envoy=$$(.ci/envoy) && export MESHLARK_ENVOY=$$envoy && cd lab && \
+	go build -o ../bin/bench-live ./cmd/bench && exec ../bin/bench-live $(BENCH)

@@ -11,6 +11,7 @@ import (
 // A Request is one that the API server answered, or goes on answering, as its audit log tells.
 type Request struct {
 	Verb      string // such as get, list, watch, create
+	Group     string // of the API, such as networking.istio.io; empty for the core
 	Resource  string // such as "pods" or "pods/portforward"; empty for what is none, such as /api
 	Namespace string
 	Name      string
@@ -33,7 +34,7 @@ func (l *Lab) Requests(user string) ([]Request, error) {
 			AuditID, RequestURI, Verb, UserAgent string
 			User                                 struct{ Username string }
 			ImpersonatedUser                     *struct{ Username string }
-			ObjectRef                            struct{ Resource, Subresource, Namespace, Name string }
+			ObjectRef                            struct{ APIGroup, Resource, Subresource, Namespace, Name string }
 			ResponseStatus                       struct{ Code int }
 		}
 		if line[len(line)-1] != '\n' {
@@ -51,7 +52,7 @@ func (l *Lab) Requests(user string) ([]Request, error) {
 		}
 		begun[event.AuditID] = true
 		r := Request{
-			Verb: event.Verb, Resource: event.ObjectRef.Resource, Namespace: event.ObjectRef.Namespace, Name: event.ObjectRef.Name,
+			Verb: event.Verb, Group: event.ObjectRef.APIGroup, Resource: event.ObjectRef.Resource, Namespace: event.ObjectRef.Namespace, Name: event.ObjectRef.Name,
 			URI: event.RequestURI, UserAgent: event.UserAgent, Status: event.ResponseStatus.Code,
 		}
 		if event.ObjectRef.Subresource != "" {

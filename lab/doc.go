@@ -11,5 +11,7 @@
 //	// l.Kubeconfig, l.Istiod("default").Debug, l.Envoy("reviews-v1").Admin, l.AuditLog ...
 //	undo, err := l.Stale(ctx, "reviews-v1")
 //
+// With [Options].Traffic each pod has a network of its own, and [Lab.Request] sends requests through the Envoys.
+//
 // The lab needs Linux, whose whole network 127.0.0.0/8 is loopback, Go and an Envoy.
 package lab

@@ -44,9 +44,15 @@ func (e *Envoy) start(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(dir, "bootstrap.json"), text, 0o600); err != nil {
 		return fmt.Errorf("write the bootstrap of %s: %w", e.ID(), err)
 	}
-	e.process, err = e.lab.spawner.start(e.Name, dir, nil, e.lab.envoy,
-		"--config-path", "bootstrap.json", "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning",
-		"--drain-time-s", "1", "--service-zone", "zone-1")
+	program := []string{
+		e.lab.envoy, "--config-path", "bootstrap.json", "--disable-hot-restart", "--concurrency", "1", "--log-level", "warning",
+		"--drain-time-s", "1", "--service-zone", "zone-1",
+	}
+	if e.lab.network != nil {
+		e.process, err = e.lab.network.start(e.lab.spawner, &e.Pod, dir, append(program, "--file-flush-interval-msec", "20"))
+		return err
+	}
+	e.process, err = e.lab.spawner.start(e.Name, dir, nil, program[0], program[1:]...)
 	return err
 }
 
@@ -80,6 +86,9 @@ func (e *Envoy) stop() error {
 	}
 	return err
 }
+
+// PID is the number of its process.
+func (e *Envoy) PID() int { return e.process.cmd.Process.Pid }
 
 // Pause stops the Envoy where it is: it keeps its connections and answers nothing.
 func (e *Envoy) Pause() error { return e.process.pause() }

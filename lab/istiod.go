@@ -49,6 +49,9 @@ func (i *Istiod) Start(ctx context.Context) error {
 	})
 }
 
+// PID is the number of its process, which changes when it is started again.
+func (i *Istiod) PID() int { return i.process.cmd.Process.Pid }
+
 // Pause stops the istiod where it is: it keeps its connections and answers nothing.
 func (i *Istiod) Pause() error { return i.process.pause() }
 

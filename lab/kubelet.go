@@ -1,14 +1,13 @@
 package lab
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -22,9 +21,10 @@ type Tunnel struct {
 	Port     int
 	Opened   time.Time
 	Open     bool
-	Sent     int64    // bytes that went to the pod
-	Received int64    // bytes that came from it
-	Requests []string // method and URI of each HTTP request that went to the pod; none of what is not HTTP/1
+	Sent     int64 // bytes that went to the pod
+	Received int64 // bytes that came from it
+	// Exchanges are the HTTP requests that went to the pod, and their answers; none of what is not HTTP/1.
+	Exchanges []Exchange
 }
 
 // A Fault is what goes wrong with the tunnels to a pod.
@@ -49,7 +49,8 @@ type Kubelet struct {
 // tunnel is a Tunnel while it changes.
 type tunnel struct {
 	Tunnel
-	cut func()
+	cut       func()
+	forgotten int // exchanges at the beginning
 }
 
 func startKubelet(l net.Listener, ca *authority) (*Kubelet, error) {
@@ -100,20 +101,25 @@ func (k *Kubelet) Tunnels() []Tunnel {
 	var out []Tunnel
 	for _, t := range k.tunnels {
 		now := t.Tunnel
-		now.Requests = append([]string(nil), t.Requests...)
+		now.Exchanges = slices.Clone(t.Exchanges[t.forgotten:])
 		out = append(out, now)
 	}
 	return out
 }
 
-// Forget drops the account of the tunnels that are closed.
+// Forget drops the account of the tunnels that are closed, and of what is over in the others.
 func (k *Kubelet) Forget() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	var open []*tunnel
 	for _, t := range k.tunnels {
-		if t.Open {
-			open = append(open, t)
+		if !t.Open {
+			continue
+		}
+		open = append(open, t)
+		t.Sent, t.Received = 0, 0
+		for t.forgotten < len(t.Exchanges) && !t.Exchanges[t.forgotten].Ended.IsZero() {
+			t.forgotten++
 		}
 	}
 	k.tunnels = open
@@ -178,16 +184,17 @@ func (k *Kubelet) PortForward(ctx context.Context, pod, _ string, port int32, st
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		t.Open = false
+		t.abandon(time.Now())
 	}()
 
-	seen, note := io.Pipe()
-	go k.note(t, seen)
+	asked, answered := k.follow(t)
+	defer answered.end()
 	go func() {
-		defer note.Close()
-		io.Copy(io.MultiWriter(conn, counter{k, &t.Sent}, note), stream)
+		defer asked.end()
+		io.Copy(io.MultiWriter(asked, conn, counter{k, &t.Sent}), stream)
 		conn.(*net.TCPConn).CloseWrite()
 	}()
-	answer := io.Writer(io.MultiWriter(stream, counter{k, &t.Received}))
+	answer := io.Writer(io.MultiWriter(answered, stream, counter{k, &t.Received}))
 	if faulty {
 		if _, err := io.CopyN(answer, conn, fault.After); err != nil {
 			return nil
@@ -199,24 +206,6 @@ func (k *Kubelet) PortForward(ctx context.Context, pod, _ string, port int32, st
 	}
 	io.Copy(answer, conn)
 	return nil
-}
-
-// note writes down the HTTP requests that go through a tunnel.
-func (k *Kubelet) note(t *tunnel, stream io.Reader) {
-	r := bufio.NewReader(stream)
-	for {
-		req, err := http.ReadRequest(r)
-		if err != nil {
-			break
-		}
-		k.mu.Lock()
-		t.Requests = append(t.Requests, req.Method+" "+req.RequestURI)
-		k.mu.Unlock()
-		if _, err := io.Copy(io.Discard, req.Body); err != nil && !errors.Is(err, http.ErrBodyReadAfterClose) {
-			break
-		}
-	}
-	io.Copy(io.Discard, r) // what is not HTTP must not hold up the tunnel
 }
 
 // counter counts the bytes written to it.

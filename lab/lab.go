@@ -21,6 +21,9 @@ import (
 // Options say how a lab is made. The zero value is the whole mesh, without a word.
 type Options struct {
 	Log io.Writer // where Start tells what it does; nil for nowhere
+	// Traffic gives each pod a network of its own and an application, so that requests go through the Envoys: see Request. It needs a system that lets users
+	// make namespaces; CanCarry tells. Nothing else is different.
+	Traffic bool
 }
 
 // A Lab is a running mesh. It may be asked from several goroutines; scenes and Apply change it for all of them.
@@ -46,6 +49,7 @@ type Lab struct {
 	mesh       []byte // what the operators configured, to undo what a scene changes
 	spawner    *spawner
 	cluster    *cluster
+	network    *network // nil unless there is traffic
 	istiods    []*Istiod
 
 	closing sync.Once
@@ -56,6 +60,7 @@ type Lab struct {
 	clients []*client
 	// disturbed counts the scenes that a proxy is in, by "name.namespace".
 	disturbed map[string]int
+	calls     int // of Request
 	number    int // of the last pod that was added while the lab runs
 	keep      bool
 }
@@ -67,7 +72,7 @@ func Start(ctx context.Context, opts Options) (*Lab, error) {
 	if l.log == nil {
 		l.log = io.Discard
 	}
-	if err := l.start(ctx); err != nil {
+	if err := l.start(ctx, opts); err != nil {
 		l.Keep()
 		err = errors.Join(err, l.Close())
 		if l.dir != "" {
@@ -97,7 +102,7 @@ func StartTest(t testing.TB, opts Options) *Lab {
 	return l
 }
 
-func (l *Lab) start(ctx context.Context) error {
+func (l *Lab) start(ctx context.Context, opts Options) error {
 	if runtime.GOOS != "linux" {
 		return errors.New("start the lab: it needs Linux, where all of 127.0.0.0/8 is loopback")
 	}
@@ -133,6 +138,12 @@ func (l *Lab) start(ctx context.Context) error {
 	l.meshConfig = filepath.Join(l.dir, "mesh.yaml")
 	if err := os.WriteFile(l.meshConfig, []byte(meshConfig), 0o600); err != nil {
 		return err
+	}
+
+	if opts.Traffic {
+		if l.network, err = newNetwork(ctx, l.dir); err != nil {
+			return err
+		}
 	}
 
 	step("API server")
@@ -215,6 +226,9 @@ func (l *Lab) close() error {
 		errs = append(errs, l.cluster.process.stop(2*time.Second))
 	}
 	l.http.CloseIdleConnections()
+	if l.network != nil {
+		l.network.close()
+	}
 	if l.spawner != nil {
 		l.spawner.close()
 	}

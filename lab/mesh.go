@@ -51,10 +51,18 @@ func (l *Lab) applyMesh(ctx context.Context) ([]*Pod, error) {
 		return nil, err
 	}
 	var err error
-	if l.mesh, err = fill("mesh.yaml", map[string]any{"Gateway": gateway.Address}); err != nil {
+	if l.mesh, err = fill("mesh.yaml", map[string]any{"Gateway": l.bind(gateway)}); err != nil {
 		return nil, err
 	}
 	return pods, l.cluster.applyAll(ctx, l.mesh)
+}
+
+// bind is the address that the listeners of a gateway are bound to; "" for any, where no other pod has the same ports.
+func (l *Lab) bind(p *Pod) string {
+	if l.network != nil {
+		return ""
+	}
+	return p.Address
 }
 
 // applySystem writes what Istio and the mesh stand on.

@@ -197,9 +197,9 @@ func (l *Lab) addPod(ctx context.Context, p *Pod) error {
 	return nil
 }
 
-// removePod takes back what addPod did, the Deployment included.
+// removePod takes back what addPod did, the Deployment included. The tunnels to it break when the API server knows the pod no more.
 func (l *Lab) removePod(ctx context.Context, p *Pod) error {
-	l.Kubelet.remove(p.ID())
+	defer l.Kubelet.remove(p.ID())
 	return l.cluster.delete(ctx, append(p.owners(), p.object(nil))...)
 }
 

@@ -52,6 +52,11 @@ func (s *spawner) close() {
 // start runs a program in the folder dir, with its output added to a log file named after name, and only the given environment and PATH and
 // HOME.
 func (s *spawner) start(name, dir string, env []string, program string, args ...string) (*process, error) {
+	return s.startWith(name, dir, env, attributes(), program, args...)
+}
+
+// startWith does so with attributes of its own.
+func (s *spawner) startWith(name, dir string, env []string, attributes *syscall.SysProcAttr, program string, args ...string) (*process, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of %s: %w", name, err)
 	}
@@ -64,7 +69,7 @@ func (s *spawner) start(name, dir string, env []string, program string, args ...
 	p.cmd.Dir = dir
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.SysProcAttr = attributes()
+	p.cmd.SysProcAttr = attributes
 	started := make(chan error)
 	s.jobs <- func() { started <- p.cmd.Start() }
 	if err := <-started; err != nil {

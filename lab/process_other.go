@@ -5,3 +5,5 @@ package lab
 import "syscall"
 
 func attributes() *syscall.SysProcAttr { return nil }
+
+func ownNetwork() *syscall.SysProcAttr { return nil }

@@ -121,7 +121,7 @@ func (l *Lab) NotSent(ctx context.Context) (Undo, error) {
 		return nil, err
 	}
 	p := gatewayPod("istio-egressgateway", "7c9d8b6f54", "q8r4s", "egressgateway").place(l.block, number)
-	manifest, err := fill("not-sent.yaml", map[string]any{"Istio": "egressgateway", "Address": p.Address})
+	manifest, err := fill("not-sent.yaml", map[string]any{"Istio": "egressgateway", "Address": l.bind(p)})
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +173,7 @@ func (l *Lab) NeverConnected(ctx context.Context) (Undo, error) {
 // stay warming in the Envoy of workload "istio-ingressgateway".
 func (l *Lab) WarmingSecret(ctx context.Context) (Undo, error) {
 	e := l.Envoy("istio-ingressgateway")
-	manifest, err := fill("warming.yaml", map[string]any{"Address": e.Address})
+	manifest, err := fill("warming.yaml", map[string]any{"Address": l.bind(&e.Pod)})
 	if err != nil {
 		return nil, err
 	}

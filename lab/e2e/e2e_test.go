@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -68,23 +69,40 @@ func run(m *testing.M) (status int) {
 type answer struct {
 	stdout, stderr string
 	status         int
+	took           time.Duration
+	memory         int64 // bytes that it had resident at most
 }
 
-// runProgram runs a program with nothing of this user's configuration.
+// runProgram runs a program with nothing of this user's configuration but the kubeconfig of the lab.
 func runProgram(t *testing.T, program string, args ...string) answer {
+	t.Helper()
+	return runWith(t, mesh.Kubeconfig, program, args...)
+}
+
+// runWith runs a program with a kubeconfig. The test fails if it has not ended within a minute.
+func runWith(t *testing.T, kubeconfig, program string, args ...string) answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = []string{"HOME=" + mesh.Dir()}
+	cmd.Env = []string{"HOME=" + mesh.Dir(), "KUBECONFIG=" + kubeconfig}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	start := time.Now()
 	err := cmd.Run()
+	took := time.Since(start)
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
 		t.Fatalf("%s %q: %v, %v: %s", filepath.Base(program), args, err, ctx.Err(), stderr.Bytes())
 	}
-	return answer{stdout.String(), stderr.String(), cmd.ProcessState.ExitCode()}
+	got := answer{stdout: stdout.String(), stderr: stderr.String(), status: cmd.ProcessState.ExitCode(), took: took}
+	if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		got.memory = usage.Maxrss << 10 // Linux counts in kilobytes
+	}
+	if strings.Contains(got.stderr, "goroutine ") {
+		t.Errorf("%s %q panicked:\n%s", filepath.Base(program), args, got.stderr)
+	}
+	return got
 }
 
 // sources are the arguments that name sources.
@@ -105,6 +123,12 @@ func istiods() []string {
 	return sources(specs...)
 }
 
+// The cluster as a source, for the user that may do everything and for the one that may read.
+var (
+	cluster = sources("kube:lab")
+	reader  = sources("kube:lab-reader")
+)
+
 // ask evaluates an expression and gives what meshlark printed; it fails the test unless that is the whole answer.
 func ask(t *testing.T, sources []string, expr string, args ...string) string {
 	t.Helper()
@@ -116,14 +140,42 @@ func ask(t *testing.T, sources []string, expr string, args ...string) string {
 }
 
 // items asks for the items of an expression and reads them into a list.
-func items[T any](t *testing.T, sources []string, expr string) []T {
+func items[T any](t *testing.T, sources []string, expr string, args ...string) []T {
 	t.Helper()
 	var doc struct{ Items []T }
-	out := ask(t, sources, expr, "-o", "json")
+	out := ask(t, sources, expr, append(args, "-o", "json")...)
 	if err := json.Unmarshal([]byte(out), &doc); err != nil {
 		t.Fatalf("%s: %v in %.300s", expr, err, out)
 	}
 	return doc.Items
+}
+
+// A failure is what meshlark says of something that it left out.
+type failure struct{ Proxy, Source, Stage, Reason string }
+
+// partly asks what cannot be answered wholly: it gives the items, and what was left out.
+func partly[T any](t *testing.T, sources []string, expr string, args ...string) ([]T, []failure) {
+	t.Helper()
+	items, missing, _ := left[T](t, sources, expr, args...)
+	return items, missing
+}
+
+// left does as partly, and gives the whole answer too.
+func left[T any](t *testing.T, sources []string, expr string, args ...string) ([]T, []failure, answer) {
+	t.Helper()
+	args = append(append(sources[:len(sources):len(sources)], "-e", expr, "-o", "json"), args...)
+	got := runProgram(t, meshlark, args...)
+	if got.status != 5 {
+		t.Fatalf("meshlark %q: exit status %d, want 5 for an answer with something left out; it said:\n%s%s", args, got.status, got.stdout, got.stderr)
+	}
+	doc := read[struct {
+		Items  []T
+		Errors []failure
+	}](t, []byte(got.stdout))
+	if len(doc.Errors) == 0 || !strings.Contains(got.stderr, "left out") {
+		t.Errorf("%s: it does not say what was left out:\n%s%s", expr, got.stdout, got.stderr)
+	}
+	return doc.Items, doc.Errors, got
 }
 
 // istioctl runs istioctl as the user of the lab and gives its standard output.
@@ -134,20 +186,6 @@ func istioctl(t *testing.T, args ...string) string {
 		t.Fatalf("istioctl %q: exit status %d: %s", args, got.status, got.stderr)
 	}
 	return got.stdout
-}
-
-// save fetches a path of an Envoy's admin interface into a file.
-func save(t *testing.T, e *lab.Envoy, path string) string {
-	t.Helper()
-	body, err := e.Get(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(t.TempDir(), "answer.json")
-	if err := os.WriteFile(file, body, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 // play plays a scene until the end of the test.

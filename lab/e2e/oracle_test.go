@@ -3,6 +3,7 @@ package e2e
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"net"
 	"slices"
 	"strconv"
@@ -24,15 +25,14 @@ import (
 	"github.com/meshlark/meshlark/xds/route"
 )
 
-// What meshlark says of an Envoy is what istioctl prints of its dump, row by row. Where the two differ is written at each kind below; all of it is what
+// What meshlark says of an Envoy, asked directly and through the cluster, is what istioctl prints of it, row by row. Where the two differ is written at each kind below; all of it is what
 // istioctl leaves out of its tables, and nothing else is allowed.
 
 // A kind is a table of istioctl proxy-config and how its rows come out of meshlark's fields.
 type kind struct {
 	name  string   // the command
-	path  string   // of the admin interface, whose answer istioctl reads
 	heads []string // of the table
-	expr  string
+	expr  string   // with a place for the pattern of the proxy's name
 	rows  func(t *testing.T, fields json.RawMessage) [][]string
 	// least is how many rows the healthy mesh has at least, for a sidecar and a gateway.
 	least, leastGateway int
@@ -42,13 +42,11 @@ type kind struct {
 	none string
 }
 
-const dump = "/config_dump?include_eds"
-
 var kinds = []kind{
 	{
-		name: "cluster", path: dump, table: true, least: 27, leastGateway: 24,
+		name: "cluster", table: true, least: 27, leastGateway: 24,
 		heads: []string{"SERVICE FQDN", "PORT", "SUBSET", "DIRECTION", "TYPE", "DESTINATION RULE"},
-		expr:  "clusters()",
+		expr:  "clusters(proxy=%q)",
 		rows: func(t *testing.T, fields json.RawMessage) [][]string {
 			c := read[struct {
 				FQDN, Subset, Direction, Type string
@@ -59,9 +57,9 @@ var kinds = []kind{
 		},
 	},
 	{
-		name: "listener", path: dump, table: true, least: 28, leastGateway: 4,
+		name: "listener", table: true, least: 28, leastGateway: 4,
 		heads: []string{"ADDRESSES", "PORT", "MATCH", "DESTINATION"},
-		expr:  "listeners()",
+		expr:  "listeners(proxy=%q)",
 		rows: func(t *testing.T, fields json.RawMessage) [][]string {
 			l := read[struct {
 				Addresses []string
@@ -84,9 +82,9 @@ var kinds = []kind{
 		},
 	},
 	{
-		name: "route", path: dump, least: 20, leastGateway: 5,
+		name: "route", least: 20, leastGateway: 5,
 		heads: []string{"NAME", "VHOST NAME", "DOMAINS", "MATCH", "VIRTUAL SERVICE"},
-		expr:  "routes()",
+		expr:  "routes(proxy=%q)",
 		rows: func(t *testing.T, fields json.RawMessage) [][]string {
 			table := read[struct {
 				Name         string
@@ -116,18 +114,18 @@ var kinds = []kind{
 		},
 	},
 	{
-		name: "endpoint", path: "/clusters?format=json", least: 24, leastGateway: 21,
+		name: "endpoint", least: 24, leastGateway: 21,
 		heads: []string{"ENDPOINT", "STATUS", "OUTLIER CHECK", "CLUSTER"},
-		expr:  "endpoints()",
+		expr:  "endpoints(proxy=%q)",
 		rows: func(t *testing.T, fields json.RawMessage) [][]string {
 			e := read[struct{ Name, Health, Outlier, Cluster string }](t, fields)
 			return [][]string{{e.Name, e.Health, e.Outlier, e.Cluster}}
 		},
 	},
 	{
-		name: "secret", path: dump, least: 2, leastGateway: 3,
+		name: "secret", least: 2, leastGateway: 3,
 		heads: []string{"RESOURCE NAME", "TYPE", "STATUS", "VALID CERT", "SERIAL NUMBER", "NOT AFTER", "NOT BEFORE"},
-		expr:  `[s for state in ("active", "warming") for s in secrets(state=state)]`,
+		expr:  `[s for state in ("active", "warming") for s in secrets(state=state, proxy=%q)]`,
 		none:  "No active or warming secrets found.",
 		rows: func(t *testing.T, fields json.RawMessage) [][]string {
 			s := read[struct {
@@ -150,9 +148,9 @@ var kinds = []kind{
 		},
 	},
 	{
-		name: "ecds", path: dump, none: "config dump has no configuration type type.googleapis.com/envoy.admin.v3.EcdsConfigDump",
+		name: "ecds", none: "config dump has no configuration type type.googleapis.com/envoy.admin.v3.EcdsConfigDump",
 		heads: []string{"ECDS NAME", "TYPE"},
-		expr:  `[x for p in proxies() for x in p.extensions()]`,
+		expr:  `[x for p in proxies(%q) for x in p.extensions()]`,
 		rows: func(t *testing.T, fields json.RawMessage) [][]string {
 			x := read[struct{ Name, Type string }](t, fields)
 			return [][]string{{x.Name, x.Type}}
@@ -176,39 +174,64 @@ func number(n *int) string {
 	return strconv.Itoa(*n)
 }
 
-// compare holds one kind of one Envoy to istioctl and gives the number of rows.
-func (k kind) compare(t *testing.T, e *lab.Envoy) int {
+// printed gives the rows that istioctl prints of one kind of one Envoy.
+func (k kind) printed(t *testing.T, e *lab.Envoy) [][]string {
 	t.Helper()
-	printed := runProgram(t, mesh.Istioctl, "--kubeconfig", mesh.Kubeconfig, "proxy-config", k.name, "-f", save(t, e, k.path))
-	var want [][]string
+	got := runProgram(t, mesh.Istioctl, "proxy-config", k.name, e.ID(), "--proxy-admin-port", strconv.Itoa(e.AdminPort))
 	switch {
-	case k.none != "" && strings.Contains(printed.stdout+printed.stderr, k.none):
-	case printed.status != 0:
-		t.Fatalf("istioctl proxy-config %s: exit status %d: %s", k.name, printed.status, printed.stderr)
-	default:
-		want = cells(t, printed.stdout, k.heads...)
+	case k.none != "" && strings.Contains(got.stdout+got.stderr, k.none):
+		return nil
+	case got.status != 0:
+		t.Fatalf("istioctl proxy-config %s %s: exit status %d: %s", k.name, e.ID(), got.status, got.stderr)
 	}
-	var got [][]string
-	for _, fields := range items[json.RawMessage](t, sources(e.Admin), k.expr) {
-		got = append(got, k.rows(t, fields)...)
+	return sorted(cells(t, got.stdout, k.heads...))
+}
+
+// answers gives meshlark's rows of one kind by proxy, of all those that the pattern names.
+func (k kind) answers(t *testing.T, sources []string, pattern string) map[string][][]string {
+	t.Helper()
+	got := map[string][][]string{}
+	for _, fields := range items[json.RawMessage](t, sources, fmt.Sprintf(k.expr, pattern)) {
+		proxy := read[struct{ Proxy string }](t, fields).Proxy
+		got[proxy] = append(got[proxy], k.rows(t, fields)...)
 	}
-	slices.SortFunc(want, slices.Compare)
-	slices.SortFunc(got, slices.Compare)
+	for _, rows := range got {
+		sorted(rows)
+	}
+	return got
+}
+
+func sorted(rows [][]string) [][]string {
+	slices.SortFunc(rows, slices.Compare)
+	return rows
+}
+
+// compare holds one kind of one Envoy to istioctl, both as the Envoy itself answers and through the cluster.
+func (k kind) compare(t *testing.T, e *lab.Envoy) {
+	t.Helper()
+	want := k.printed(t, e)
+	for _, sources := range [][]string{sources(e.Admin), cluster} {
+		k.check(t, e, sources, want, k.answers(t, sources, e.ID())[e.ID()])
+	}
+}
+
+func (k kind) check(t *testing.T, e *lab.Envoy, sources []string, want, got [][]string) {
+	t.Helper()
 	if diff := gocmp.Diff(want, got); diff != "" {
-		t.Errorf("rows of %s of %s (-istioctl +meshlark):\n%s", k.name, e.ID(), diff)
+		t.Errorf("rows of %s of %s by %s (-istioctl +meshlark):\n%s", k.name, e.ID(), sources, diff)
 	}
-	if k.table {
-		lines := strings.Split(strings.TrimSuffix(ask(t, sources(e.Admin), k.expr, "-o", "table"), "\n"), "\n")[1:]
-		if len(lines) != len(want) {
-			t.Errorf("meshlark's table of %s of %s has %d rows, istioctl's %d", k.name, e.ID(), len(lines), len(want))
-		}
-		for _, row := range want {
-			if !slices.ContainsFunc(lines, func(line string) bool { return inOrder(line, row) }) {
-				t.Errorf("meshlark's table of %s of %s has no row with %q:\n%s", k.name, e.ID(), row, strings.Join(lines, "\n"))
-			}
+	if !k.table {
+		return
+	}
+	lines := strings.Split(strings.TrimSuffix(ask(t, sources, fmt.Sprintf(k.expr, e.ID()), "-o", "table"), "\n"), "\n")[1:]
+	if len(lines) != len(want) {
+		t.Errorf("meshlark's table of %s of %s has %d rows, istioctl's %d", k.name, e.ID(), len(lines), len(want))
+	}
+	for _, row := range want {
+		if !slices.ContainsFunc(lines, func(line string) bool { return inOrder(line, row) }) {
+			t.Errorf("meshlark's table of %s of %s has no row with %q:\n%s", k.name, e.ID(), row, strings.Join(lines, "\n"))
 		}
 	}
-	return len(want)
 }
 
 // inOrder says whether a line has the cells of a row one after the other.
@@ -224,58 +247,81 @@ func inOrder(line string, row []string) bool {
 }
 
 func TestProxyConfigIsIstioctls(t *testing.T) {
-	for _, e := range mesh.Envoys() {
-		for _, k := range kinds {
-			t.Run(e.Workload+"/"+k.name, func(t *testing.T) {
-				least := k.least
-				switch {
-				case e.Workload == "istio-ingressgateway":
-					least = k.leastGateway
-				case k.name == "ecds" && e.Workload == "productpage-v1":
-					least = 1
-				}
-				if n := k.compare(t, e); n < least {
-					t.Errorf("istioctl prints %d rows, the mesh must have %d or more", n, least)
-				}
-			})
-		}
+	for _, k := range kinds {
+		t.Run(k.name, func(t *testing.T) {
+			all := k.answers(t, cluster, "*") // one question for all of the mesh
+			for _, e := range mesh.Envoys() {
+				t.Run(e.Workload, func(t *testing.T) {
+					want := k.printed(t, e)
+					if least := k.atLeast(e); len(want) < least {
+						t.Errorf("istioctl prints %d rows, the mesh must have %d or more", len(want), least)
+					}
+					k.check(t, e, sources(e.Admin), want, k.answers(t, sources(e.Admin), e.ID())[e.ID()])
+					k.check(t, e, cluster, want, all[e.ID()])
+				})
+				delete(all, e.ID())
+			}
+			for proxy := range all {
+				t.Errorf("meshlark has %d rows of %s, which has no Envoy", len(all[proxy]), proxy)
+			}
+		})
+	}
+}
+
+// atLeast is how many rows an Envoy of the healthy mesh must have.
+func (k kind) atLeast(e *lab.Envoy) int {
+	switch {
+	case e.Workload == "istio-ingressgateway":
+		return k.leastGateway
+	case k.name == "ecds" && e.Workload == "productpage-v1":
+		return 1
+	default:
+		return k.least
 	}
 }
 
 // The bootstrap that meshlark gives is the one that istioctl prints, though the two write it in their own ways.
 func TestBootstrapIsIstioctls(t *testing.T) {
+	bodies := map[string]json.RawMessage{}
+	for _, b := range items[[]json.RawMessage](t, cluster, "[jq([p.name, p.bootstrap()], '.[]') for p in proxies()]") {
+		bodies[read[string](t, b[0])] = b[1]
+	}
 	for _, e := range mesh.Envoys() {
 		t.Run(e.Workload, func(t *testing.T) {
-			file := save(t, e, dump)
 			var printed struct{ Bootstrap json.RawMessage }
-			if err := json.Unmarshal([]byte(istioctl(t, "proxy-config", "bootstrap", "-f", file, "-o", "json")), &printed); err != nil {
+			out := istioctl(t, "proxy-config", "bootstrap", e.ID(), "--proxy-admin-port", strconv.Itoa(e.AdminPort), "-o", "json")
+			if err := json.Unmarshal([]byte(out), &printed); err != nil {
 				t.Fatal(err)
 			}
-			want, got := &bootstrapv3.Bootstrap{}, &bootstrapv3.Bootstrap{}
-			if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(printed.Bootstrap, want); err != nil {
-				t.Fatalf("read what istioctl printed: %v", err)
+			want := readBootstrap(t, printed.Bootstrap)
+			direct := items[json.RawMessage](t, sources(e.Admin), "jq(proxies()[0].bootstrap(), '.')")
+			if len(direct) != 1 || bodies[e.ID()] == nil {
+				t.Fatalf("%d bootstraps by the Envoy itself and %d bytes through the cluster, want one of each", len(direct), len(bodies[e.ID()]))
 			}
-			bodies := items[json.RawMessage](t, sources(e.Admin), "jq(proxies()[0].bootstrap(), '.')")
-			if len(bodies) != 1 {
-				t.Fatalf("%d bootstraps, want 1", len(bodies))
-			}
-			if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(bodies[0], got); err != nil {
-				t.Fatalf("read meshlark's: %v in %.2000s", err, bodies[0])
-			}
-			if got.GetNode().GetId() == "" || len(got.GetStaticResources().GetClusters()) < 4 {
-				t.Errorf("the bootstrap lacks what each has: %.2000s", bodies[0])
-			}
-			// Whether a token is shown is not for this comparison.
-			for _, b := range []*bootstrapv3.Bootstrap{want, got} {
-				for _, service := range b.GetDynamicResources().GetAdsConfig().GetGrpcServices() {
-					for _, header := range service.GetInitialMetadata() {
-						header.Value = ""
-					}
+			for from, body := range map[string]json.RawMessage{e.Admin: direct[0], "the cluster": bodies[e.ID()]} {
+				got := readBootstrap(t, body)
+				if got.GetNode().GetId() == "" || len(got.GetStaticResources().GetClusters()) < 4 {
+					t.Errorf("the bootstrap lacks what each has: %.2000s", body)
 				}
-			}
-			if diff := gocmp.Diff(want, got, protocmp.Transform()); diff != "" {
-				t.Errorf("(-istioctl +meshlark):\n%s", diff)
+				if diff := gocmp.Diff(want, got, protocmp.Transform()); diff != "" {
+					t.Errorf("by %s (-istioctl +meshlark):\n%s", from, diff)
+				}
 			}
 		})
 	}
+}
+
+// readBootstrap reads a bootstrap, without the tokens: whether they are shown is not for a comparison.
+func readBootstrap(t *testing.T, body json.RawMessage) *bootstrapv3.Bootstrap {
+	t.Helper()
+	b := &bootstrapv3.Bootstrap{}
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(body, b); err != nil {
+		t.Fatalf("read a bootstrap: %v in %.2000s", err, body)
+	}
+	for _, service := range b.GetDynamicResources().GetAdsConfig().GetGrpcServices() {
+		for _, header := range service.GetInitialMetadata() {
+			header.Value = ""
+		}
+	}
+	return b
 }

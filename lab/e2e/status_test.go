@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -12,9 +13,9 @@ import (
 	"github.com/meshlark/meshlark/lab"
 )
 
-// compareStatus compares what `istioctl proxy-status -v 1` prints of the proxies of a revision, and what meshlark says of them from the debug interface
-// of its istiod: name, cluster, version and the state of each type. Ages are left out, as the two look at different moments, and so is the name of
-// the istiod, which its debug interface does not tell.
+// compareStatus compares what `istioctl proxy-status -v 1` prints of the proxies of a revision with what meshlark says of them, from the debug
+// interface of its istiod and from the cluster: name, cluster, version, istiod and the state of each type. Ages are left out, as the programs look at
+// different moments; the name of the istiod is, of its debug interface, which does not tell.
 func compareStatus(t *testing.T, revision string) map[string]map[string]string {
 	t.Helper()
 	table := istioctl(t, "proxy-status", "-v", "1", "--revision", revision)
@@ -27,21 +28,36 @@ func compareStatus(t *testing.T, revision string) map[string]map[string]string {
 			state, _, _ := strings.Cut(row[i], " (")
 			columns[head] = state
 		}
-		delete(columns, "ISTIOD")
-		name := columns["NAME"]
-		delete(columns, "NAME")
-		want[name] = columns
+		want[columns["NAME"]] = columns
 	}
+	direct := status(t, sources("istiod+"+mesh.Istiod(revision).Debug), "proxies()", heads)
+	for name, columns := range direct {
+		if want[name] != nil {
+			columns["ISTIOD"] = want[name]["ISTIOD"]
+		}
+	}
+	if diff := gocmp.Diff(want, direct); diff != "" {
+		t.Errorf("proxy-status of revision %s by its istiod (-istioctl +meshlark):\n%s", revision, diff)
+	}
+	got := status(t, cluster, fmt.Sprintf("[p for p in proxies(connected=True) if p.istiod == %q]", mesh.Istiod(revision).Name), heads)
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Errorf("proxy-status of revision %s by the cluster (-istioctl +meshlark):\n%s", revision, diff)
+	}
+	return got
+}
 
+// status asks for proxies and writes them as the row of proxy-status with the given heads, by name.
+func status(t *testing.T, sources []string, expr string, heads []string) map[string]map[string]string {
+	t.Helper()
 	type proxy struct {
-		Name, Version, Cluster        string
+		Name, Istiod                  string
 		CDS, LDS, EDS, RDS, SDS, ECDS *string
 		ClusterID                     string `json:"cluster_id"`
 		IstioVersion                  string `json:"istio_version"`
 	}
 	got := map[string]map[string]string{}
-	for _, p := range items[proxy](t, sources("istiod+"+mesh.Istiod(revision).Debug), "proxies()") {
-		columns := map[string]string{"CLUSTER": p.ClusterID, "VERSION": p.IstioVersion}
+	for _, p := range items[proxy](t, sources, expr) {
+		columns := map[string]string{"NAME": p.Name, "CLUSTER": p.ClusterID, "ISTIOD": p.Istiod, "VERSION": p.IstioVersion}
 		for kind, state := range map[string]*string{"CDS": p.CDS, "LDS": p.LDS, "EDS": p.EDS, "RDS": p.RDS, "SDS": p.SDS, "ECDS": p.ECDS} {
 			switch {
 			case !slices.Contains(heads, kind): // nobody watches it
@@ -55,9 +71,6 @@ func compareStatus(t *testing.T, revision string) map[string]map[string]string {
 			}
 		}
 		got[p.Name] = columns
-	}
-	if diff := gocmp.Diff(want, got); diff != "" {
-		t.Errorf("proxy-status of revision %s (-istioctl +meshlark):\n%s", revision, diff)
 	}
 	return got
 }
@@ -80,10 +93,16 @@ func TestProxyStatusIsIstioctls(t *testing.T) {
 
 // istioctl asks one revision at a time, meshlark all that it is given.
 func TestRevisions(t *testing.T) {
-	got := items[string](t, istiods(), "sorted([p.workload for p in proxies()])")
 	want := []string{"details-v1", "istio-ingressgateway", "productpage-v1", "ratings-v1", "reviews-v1", "reviews-v2", "reviews-v3"}
-	if diff := gocmp.Diff(want, got); diff != "" {
-		t.Errorf("the proxies of both revisions (-want +got):\n%s", diff)
+	for _, sources := range [][]string{istiods(), cluster, reader} {
+		got := items[string](t, sources, "sorted([p.workload for p in proxies()])")
+		if diff := gocmp.Diff(want, got); diff != "" {
+			t.Errorf("the proxies of both revisions by %s (-want +got):\n%s", sources, diff)
+		}
+	}
+	got := items[string](t, cluster, `[i.revision + ": " + i.version for i in istiods()]`)
+	if diff := gocmp.Diff([]string{"default: " + mesh.IstioVersion, "canary: " + mesh.IstioVersion}, got); diff != "" {
+		t.Errorf("the istiods (-want +got):\n%s", diff)
 	}
 }
 
@@ -92,9 +111,11 @@ func TestStale(t *testing.T) {
 	undo, err := mesh.Stale(t.Context(), "reviews-v1")
 	play(t, undo, err)
 	stale := mesh.Envoy("reviews-v1").ID()
-	got := items[string](t, istiods(), `[p.name for p in proxies() if p.rds == "STALE"]`)
-	if diff := gocmp.Diff([]string{stale}, got); diff != "" {
-		t.Errorf("stale proxies (-want +got):\n%s", diff)
+	for _, sources := range [][]string{istiods(), cluster} {
+		got := items[string](t, sources, `[p.name for p in proxies() if p.rds == "STALE"]`)
+		if diff := gocmp.Diff([]string{stale}, got); diff != "" {
+			t.Errorf("stale proxies by %s (-want +got):\n%s", sources, diff)
+		}
 	}
 	if got := compareStatus(t, "default")[stale]["RDS"]; got != "STALE" {
 		t.Errorf("the stale proxy has RDS %s", got)
@@ -119,9 +140,11 @@ func TestNack(t *testing.T) {
 	if got := compareStatus(t, "default")[rejecting]["CDS"]; got != "ERROR" {
 		t.Errorf("the proxy that rejects has CDS %s", got)
 	}
-	reasons := items[string](t, istiods(), `[p.name + ": " + p.sync.cds.error for p in proxies(cds="ERROR")]`)
-	if len(reasons) != 1 || !strings.HasPrefix(reasons[0], rejecting+": ") || !strings.Contains(reasons[0], "RingHashLbConfig") {
-		t.Errorf("reasons of rejections: %.500q", reasons)
+	for _, sources := range [][]string{istiods(), cluster} {
+		reasons := items[string](t, sources, `[p.name + ": " + p.sync.cds.error for p in proxies(cds="ERROR")]`)
+		if len(reasons) != 1 || !strings.HasPrefix(reasons[0], rejecting+": ") || !strings.Contains(reasons[0], "RingHashLbConfig") {
+			t.Errorf("reasons of rejections by %s: %.500q", sources, reasons)
+		}
 	}
 }
 
@@ -144,11 +167,13 @@ func TestWarmingSecret(t *testing.T) {
 // warming looks for a secret that an Envoy waits for and the listener that waits with it, which istioctl does not show.
 func warming(t *testing.T, e *lab.Envoy, secret string) {
 	t.Helper()
-	if diff := gocmp.Diff([]string{secret}, items[string](t, sources(e.Admin), `[s.name for s in secrets(state="warming")]`)); diff != "" {
-		t.Errorf("warming secrets (-want +got):\n%s", diff)
-	}
-	if got := items[string](t, sources(e.Admin), `[l.name for l in listeners(state="warming")]`); len(got) != 1 {
-		t.Errorf("warming listeners: %q, want one", got)
+	for _, sources := range [][]string{sources(e.Admin), cluster} {
+		if diff := gocmp.Diff([]string{secret}, items[string](t, sources, `[s.name for s in secrets(state="warming")]`)); diff != "" {
+			t.Errorf("warming secrets by %s (-want +got):\n%s", sources, diff)
+		}
+		if got := items[string](t, sources, `[l.name for l in listeners(state="warming")]`); len(got) != 1 {
+			t.Errorf("warming listeners by %s: %q, want one", sources, got)
+		}
 	}
 	for _, k := range kinds {
 		if k.name == "secret" || k.name == "listener" {
@@ -161,8 +186,10 @@ func TestEjected(t *testing.T) {
 	undo, err := mesh.Ejected(t.Context())
 	play(t, undo, err)
 	e := mesh.Envoy("istio-ingressgateway")
-	if got := items[string](t, sources(e.Admin), `[e.name for e in endpoints() if e.outlier == "FAILED"]`); len(got) != 2 {
-		t.Errorf("ejected endpoints: %q, want 2", got)
+	for _, sources := range [][]string{sources(e.Admin), cluster} {
+		if got := items[string](t, sources, `[e.name for e in endpoints() if e.outlier == "FAILED"]`); len(got) != 2 {
+			t.Errorf("ejected endpoints by %s: %q, want 2", sources, got)
+		}
 	}
 	for _, k := range kinds {
 		if k.name == "endpoint" || k.name == "cluster" {
@@ -171,21 +198,35 @@ func TestEjected(t *testing.T) {
 	}
 }
 
+// A sidecar that no istiod knows, which istioctl never shows, is in the overview as what it is.
+func TestNeverConnected(t *testing.T) {
+	undo, err := mesh.NeverConnected(t.Context())
+	play(t, undo, err)
+	type proxy struct {
+		Workload  string
+		Connected *bool
+		CDS       *string
+	}
+	got := items[proxy](t, cluster, "proxies(connected=False)")
+	no := false
+	if diff := gocmp.Diff([]proxy{{Workload: "sleep-v1", Connected: &no}}, got); diff != "" {
+		t.Errorf("proxies that are not connected (-want +got):\n%s", diff)
+	}
+	if n := items[int](t, cluster, "[len(proxies())]"); n[0] != 8 {
+		t.Errorf("%d proxies, want the seven that are connected and the one that is not", n[0])
+	}
+	compareStatus(t, "default")
+	// Its Envoy does not listen; the others answer nevertheless.
+	answered, missing := partly[string](t, cluster, "sorted({c.proxy.workload: 1 for c in clusters()})")
+	if len(answered) != 7 || len(missing) != 1 || !strings.HasPrefix(missing[0].Proxy, "sleep-v1-") || !strings.Contains(missing[0].Reason, "nothing listens on port 15000 in pod sleep-v1") {
+		t.Errorf("answers of %q, want all seven that run; missing are %+v", answered, missing)
+	}
+}
+
 // An istiod that goes away while it is asked takes its own answer with it and no other.
 func TestIstiodKilledWhileAsked(t *testing.T) {
 	canary := mesh.Istiod("canary")
-	t.Cleanup(func() {
-		ctx := context.Background()
-		if err := canary.Kill(); err != nil {
-			t.Error(err)
-		}
-		if err := canary.Start(ctx); err != nil {
-			t.Fatal(err)
-		}
-		if err := mesh.Healthy(ctx); err != nil {
-			t.Error(err)
-		}
-	})
+	restart(t, canary)
 	// Stopped, it takes the question and does not answer.
 	if err := canary.Pause(); err != nil {
 		t.Fatal(err)
@@ -202,4 +243,20 @@ func TestIstiodKilledWhileAsked(t *testing.T) {
 	if !strings.Contains(got.stderr, canary.Address) {
 		t.Errorf("what was left out does not name %s:\n%s", canary.Debug, got.stderr)
 	}
+}
+
+// restart has an istiod end and start again at the end of the test.
+func restart(t *testing.T, i *lab.Istiod) {
+	t.Cleanup(func() {
+		ctx := context.Background()
+		if err := i.Kill(); err != nil {
+			t.Error(err)
+		}
+		if err := i.Start(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if err := mesh.Healthy(ctx); err != nil {
+			t.Error(err)
+		}
+	})
 }
