@@ -3,8 +3,9 @@
 // Its tests generate configurations and requests from a seed, load the configurations into an Envoy, send the requests over loopback, and compare what
 // became of each with the prediction. A difference prints the seed, and a smaller configuration that still shows it.
 //
-// There are four: TestRoutes (connection manager, virtual hosts, routes, what reaches the upstream), TestChains (listener filters, filter chains),
-// TestRBAC (access rules, with client certificates) and TestBalance (which endpoints get requests, and how many of all requests together).
+// There are five: TestRoutes (connection manager, virtual hosts, routes, what reaches the upstream), TestChains (listener filters, filter chains),
+// TestRBAC (access rules, with client certificates), TestFilters (the other HTTP filters, with tokens, and who the client is) and TestBalance (which
+// endpoints get requests, and how many of all requests together).
 //
 // By default a small slice runs. Flags choose more; -least makes a run fail in which an arm of a condition was not seen both ways often enough:
 //

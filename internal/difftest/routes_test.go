@@ -196,7 +196,8 @@ func (p picker) filterState() dict {
 }
 
 // runtime is what every Envoy of the tests has in its runtime.
-var runtime = dict{"test.zero": 0, "test.all": 100, "test.big": 250, "test.half": dict{"numerator": 5000, "denominator": "TEN_THOUSAND"}, "test.w.c1": 0}
+var runtime = dict{"test.zero": 0, "test.all": 100, "test.big": 250, "test.half": dict{"numerator": 5000, "denominator": "TEN_THOUSAND"}, "test.w.c1": 0,
+	"fault.http.client.abort.abort_percent": 100}
 
 func (p picker) runtimeFraction() dict {
 	d := dict{"default_value": dict{"numerator": one(p, 0, 100, 30, 100, 0), "denominator": one(p, "HUNDRED", "HUNDRED", "TEN_THOUSAND")}}

@@ -20,9 +20,13 @@ func (t *tracer) cluster(at next, name string, criteria map[string]rawjson.Value
 	t.hop.Cluster = name
 	c, ok := at.config.Cluster(name)
 	if !ok {
-		return t.end(Verdict{Code: 503, Flags: "NC", Details: "cluster_not_found", Reason: fmt.Sprintf("%s has no cluster %q", at.config.Name(), name)})
+		return t.noUpstream(503, "NC", "cluster_not_found", fmt.Sprintf("%s has no cluster %q", at.config.Name(), name))
 	}
 	if c.Type() == "ORIGINAL_DST" {
+		// A header, metadata or filter state may name the destination too.
+		if config := c.Body().Get("original_dst_lb_config"); !t.restored && !config.Get("use_http_header").IsTrue() && !config.Get("metadata_key").Exists() {
+			return t.noUpstream(503, "UH", "no_healthy_upstream", "cluster "+name+": nothing restored where the client wanted to go, listener "+t.hop.Listener+" being the one it connected to")
+		}
 		dst := at.request.Destination
 		if port, ok := c.Body().Get("original_dst_lb_config", "upstream_port_override").Uint(); ok && port < 1<<16 {
 			dst = netip.AddrPortFrom(dst.Addr(), uint16(port))
@@ -31,8 +35,17 @@ func (t *tracer) cluster(at next, name string, criteria map[string]rawjson.Value
 		t.hop.Endpoint = dst.String()
 		return t.connect(at, c, endpoint.Endpoint{}, dst)
 	}
+	if _, known := at.config.Endpoints(c); !known && c.Type() == "EDS" {
+		step := explain.Step{Question: "which endpoint?", Answer: "not known", Unmodelled: []string{"the endpoints of " + name + ": what the configuration was read from does not have them"}}
+		t.hop.TLS = socketFor(c, endpoint.Endpoint{}).Mode()
+		t.step(step)
+		return t.reached("cluster " + name + ", whose endpoints are not known,")
+	}
 	spread := t.spread(at.config, c, criteria)
 	t.hop.Endpoints = spread.Hosts
+	if ref := c.Summary().Config; ref != "" {
+		spread.Step.Inputs = append(spread.Step.Inputs, explain.Input{Name: "shaped by", Value: ref})
+	}
 	t.step(spread.Step)
 	best := -1
 	for i, h := range spread.Hosts {
@@ -41,7 +54,7 @@ func (t *tracer) cluster(at next, name string, criteria map[string]rawjson.Value
 		}
 	}
 	if best < 0 {
-		return t.end(Verdict{Code: spread.Code, Flags: spread.Flags, Details: spread.Details, Reason: "cluster " + t.hop.Cluster + ": " + spread.Reason})
+		return t.noUpstream(spread.Code, spread.Flags, spread.Details, "cluster "+t.hop.Cluster+": "+spread.Reason)
 	}
 	e := spread.Hosts[best].View
 	address := e.Address()
@@ -49,6 +62,7 @@ func (t *tracer) cluster(at next, name string, criteria map[string]rawjson.Value
 	if address.Listener != "" {
 		t.hop.TLS = cluster.Internal
 		at.internal = address.Listener
+		t.dress(&at.request, c, socketFor(c, e))
 		return &at
 	}
 	ip, err := netip.ParseAddr(address.Host)
@@ -56,6 +70,14 @@ func (t *tracer) cluster(at next, name string, criteria map[string]rawjson.Value
 		return t.reached(t.hop.Endpoint)
 	}
 	return t.connect(at, c, e, netip.AddrPortFrom(ip, uint16(min(address.Port, 1<<16-1))))
+}
+
+// noUpstream ends where there is nothing to go to. A TCP proxy closes the connection then: it has no status to send, nor details of one.
+func (t *tracer) noUpstream(code int, flags, details, reason string) *next {
+	if t.hop.HTTP == nil {
+		code, details, reason = 0, "", reason+": the connection is closed"
+	}
+	return t.end(Verdict{Code: code, Flags: flags, Details: details, Reason: reason})
 }
 
 func (t *tracer) reached(endpoint string) *next {
@@ -108,30 +130,64 @@ func (t *tracer) connect(at next, c cluster.Cluster, e endpoint.Endpoint, dst ne
 		return t.reached(dst.String())
 	}
 	r := at.request
+	if w, ok := at.config.(Workload); ok {
+		if r.Inbound { // what comes to a gateway leaves it with an identity of its own
+			r.Principal = w.Identity()
+		}
+		if ip := w.Address(); ip.IsValid() {
+			r.Source = netip.AddrPortFrom(ip, r.Source.Port())
+		}
+	}
 	r.Destination, r.Inbound, r.Listener = dst, true, ""
-	r.Client = filterchain.Client{HTTP: "http/1.1"}
-	r.Peer = match.Peer{}
-	if c.HTTPProtocol() == "http/2" {
-		r.Client.HTTP = "h2c"
-	}
-	if context, ok := socket.TLS(); ok {
-		r.Client = filterchain.Client{TLS: true, SNI: context.SNI(), ALPN: context.ALPN()}
-		if context.HasCertificate() {
-			r.Peer = match.Peer{Presented: true, Validated: true}
-			if r.Principal != "" {
-				r.Peer.URISANs = []string{r.Principal}
-			}
-		}
-		if t.hop.HTTP != nil && socket.Mode() == cluster.IstioTLS {
-			// Istio's alpn filter puts the protocol of the request first.
-			protocol := "istio-http/1.1"
-			if c.HTTPProtocol() == "http/2" {
-				protocol = "istio-h2"
-			}
-			r.Client.ALPN = append([]string{protocol, "istio"}, r.Client.ALPN...)
-		}
-	}
+	t.dress(&r, c, socket)
 	return &next{config: config, request: r}
+}
+
+// dress gives a request what the proxy does on its connection to an endpoint.
+func (t *tracer) dress(r *Request, c cluster.Cluster, socket cluster.Socket) {
+	context, encrypts := socket.TLS()
+	if t.hop.HTTP == nil && !encrypts && !t.decrypted {
+		return // a TCP proxy passes on what comes, the client's TLS too
+	}
+	protocol := "http/1.1"
+	r.Client, r.Peer = filterchain.Client{HTTP: protocol}, match.Peer{}
+	if c.HTTPProtocol() == "http/2" && t.hop.HTTP != nil {
+		protocol, r.Client.HTTP = "h2", "h2c"
+	}
+	if !encrypts {
+		return
+	}
+	r.Client = filterchain.Client{TLS: true, SNI: context.SNI(), ALPN: context.ALPN()}
+	if t.hop.HTTP != nil {
+		// What a filter asks for comes before what is configured, and that before the protocol itself.
+		switch {
+		case t.alpn.Exists() && socket.Mode() == cluster.IstioTLS:
+			r.Client.ALPN = overridden(t.alpn, protocol)
+		case len(r.Client.ALPN) == 0:
+			r.Client.ALPN = []string{protocol}
+		}
+	}
+	if context.HasCertificate() {
+		r.Peer = match.Peer{Presented: true, Validated: true}
+		if r.Principal != "" {
+			r.Peer.URISANs = []string{r.Principal}
+		}
+	}
+}
+
+// overridden are the protocols Istio's alpn filter has connections for requests of a protocol offer.
+func overridden(filter rawjson.Value, protocol string) []string {
+	name := map[string]string{"http/1.1": "HTTP11", "h2": "HTTP2"}[protocol]
+	for v := range filter.Get("alpn_override").Elems() {
+		if v.Str("upstream_protocol") == name {
+			var out []string
+			for text := range v.Get("alpn_override").Elems() {
+				out = append(out, text.Text())
+			}
+			return out
+		}
+	}
+	return []string{"istio-" + protocol, "istio", protocol}
 }
 
 // socketFor is the transport socket for an endpoint: the first whose match is a part of the endpoint's metadata, else of its locality's.

@@ -1,9 +1,9 @@
 // Package trace follows a request through the configuration of proxies: listener, filter chain, HTTP filters, virtual host, route, cluster,
 // endpoints, and on to the proxy at the other end.
 //
-// The decisions are made by the packages for each: filterchain (listeners and filter chains), routing (virtual hosts and routes), rbac (access rules),
-// balance (endpoints), match (the conditions all of them use). This package connects them and does what the HTTP connection manager does before a
-// route is looked up. It does no I/O: a [Config] is what one proxy has, a [Mesh] knows whose address is whose.
+// The decisions are made by the packages for each: filterchain (listeners and filter chains), routing (virtual hosts and routes), rbac (access rules), jwt
+// (tokens), fault (fault injection), cors (preflights), balance (endpoints), match (the conditions all of them use). This package connects them and does
+// what the HTTP connection manager does before a route is looked up. It does no I/O: a [Config] is what one proxy has, a [Mesh] knows whose address is whose.
 //
 // # What is modelled
 //
@@ -11,18 +11,28 @@
 //     inspectors, the nine levels of filter chain matching, the default chain, filter_chain_matcher.
 //   - TLS termination as far as it decides: plaintext to a chain that wants TLS, and no certificate where one is required.
 //   - The connection manager: missing host and path, path normalisation, merging slashes, escaped slashes, ports and a trailing dot in the host,
-//     inline, RDS and scoped route tables.
+//     inline, RDS and scoped route tables; the client's address from the connection, x-forwarded-for or a header (use_remote_address,
+//     xff_num_trusted_hops, original IP detection), x-envoy-internal, the scheme, headers that only clients inside may set, upgrades.
 //   - Everything of package routing: virtual hosts, all conditions of routes, clusters with weights, redirects, direct responses, rewriting, headers.
-//   - RBAC filters of both layers, with shadow rules and per-route settings. Filters that are disabled, and those a route turns off.
+//   - RBAC filters of both layers, with shadow rules.
+//   - HTTP filters before the router: JWT authentication (where tokens are looked for, issuer, audiences, times, subjects, signatures by keys that are in the
+//     configuration; headers and metadata made of claims), fault injection (by header too), CORS, health checks, and whether external authorization is asked.
+//     The route is looked up again where the JWT filter clears the route cache.
+//   - Filters that are disabled, those a route turns off or on, those with a matcher, and the settings of weighted cluster, route, virtual host and table.
 //   - Clusters of type STATIC, EDS, STRICT_DNS and LOGICAL_DNS with the endpoints that are known, ORIGINAL_DST, aggregate clusters, endpoints that are
 //     internal listeners; health, priorities, panic, localities, weights, subsets; the transport socket of each endpoint.
 //   - The next proxy, entered with the identity and the protocol of the cluster's transport socket.
 //
 // # What is not
 //
-//   - Other HTTP and network filters: a filter that may answer by itself is named in the hop (external authorization, JWT, fault injection, rate limits, Lua, Wasm
-//     and all that are not known); what it would do is not computed. Filters that change headers or clear the route cache are not run.
-//   - x-envoy-internal and the trusted address from X-Forwarded-For: they are as the request gives them.
+//   - What other HTTP and network filters do. One that may answer by itself is named in the hop (MayAnswer): external authorization, rate limits, Lua, Wasm, ext_proc, buffer
+//     and all that are not known. Filters known to answer nothing pass (gRPC statistics and gRPC-Web, Istio's alpn, stats and peer metadata, compression);
+//     those that change headers or metadata (header_mutation, header_to_metadata, set_filter_state...) are not run, and a step says so.
+//   - What is the state of a live proxy: tokens left in a rate limit's bucket, faults that are active, whether it was told to fail health checks. A fault for a part of the
+//     requests, a rate limit and a token whose signature was not verified are in Answers, and the request goes on.
+//   - Keys that Envoy fetches (remote_jwks) or reads from a file, filter_state_rules, filters whose settings come by ECDS, settings of weighted clusters that
+//     chance does not choose, requests that are too long, and the size of bodies.
+//   - The proxy's own address in x-forwarded-for (for a client on its machine), via, x-request-id, what is written into x-forwarded-client-cert.
 //   - Verification of certificates and names, session resumption, QUIC.
 //   - Retries, hedging, circuit breakers and outlier detection as events: state of a live proxy, not configuration.
 //   - Cluster specifier plugins, route_specifiers, CEL, extensions of matchers, zone aware routing, dynamic forward proxy resolution.

@@ -3,264 +3,299 @@ package trace
 import (
 	"cmp"
 	"fmt"
-	"slices"
+	"maps"
 	"strings"
 
+	"github.com/meshlark/meshlark/xds/cors"
 	"github.com/meshlark/meshlark/xds/explain"
 	"github.com/meshlark/meshlark/xds/extension"
+	"github.com/meshlark/meshlark/xds/fault"
+	"github.com/meshlark/meshlark/xds/jwt"
 	"github.com/meshlark/meshlark/xds/listener"
 	"github.com/meshlark/meshlark/xds/match"
 	"github.com/meshlark/meshlark/xds/rawjson"
 	"github.com/meshlark/meshlark/xds/rbac"
-	"github.com/meshlark/meshlark/xds/route"
 	"github.com/meshlark/meshlark/xds/routing"
 )
 
-// filters takes the connection through the network filters of a chain.
-func (t *tracer) filters(at next, chain listener.Chain, conn match.Connection) *next {
-	for _, f := range chain.Filters() {
-		switch {
-		case f.Kind == listener.KindHTTP:
-			manager, _ := chain.HTTP()
-			return t.http(at, manager, conn)
-		case f.Kind == listener.KindTCP:
-			proxy, _ := chain.TCP()
-			return t.tcp(at, proxy)
-		case f.Is("RBAC"):
-			request := &match.Request{Connection: conn, Envoy: at.config.Envoy()}
-			for _, d := range rbac.Filter(f.Name, f.Value, request) {
-				t.step(d.Step)
-				if d.Details != "" {
-					return t.end(Verdict{Details: "rbac_deny_close", Reason: d.Reason + ": the connection is closed"})
-				}
-			}
-		case !harmless(f.Config):
-			t.mayAnswer(f.Config)
-		}
-	}
-	return t.end(Verdict{Reason: "chain " + chain.Name() + " ends in no filter that is known"})
+// A passage is a request on its way through the HTTP filters of a connection manager. The route is looked up before the first of them, which is what their
+// settings go by, and again when one of them says so.
+type passage struct {
+	*tracer
+	at      next
+	request *match.Request
+	table   *routing.Table // nil for none
+	result  *routing.Result
+	levels  []rawjson.Value // that may have settings for filters
+	// response are headers filters set on the answer.
+	response match.Headers
 }
 
-// tcp is for a chain that passes bytes on.
-func (t *tracer) tcp(at next, proxy listener.TCPProxy) *next {
-	for _, w := range proxy.Clusters() {
-		t.hop.Clusters = append(t.hop.Clusters, explain.Share{Name: w.Name, Share: w.Share})
+// httpFilters goes through the HTTP filters up to the router. refused says that one of them answers every such request.
+func (t *tracer) httpFilters(at next, manager listener.HTTPManager, result *routing.Result, table *routing.Table, r *match.Request) (v Verdict, refused bool) {
+	p := &passage{tracer: t, at: at, request: r, table: table, result: result}
+	p.request.Metadata = maps.Clone(r.Metadata)
+	defer func() { result.ResponseHeaders = append(result.ResponseHeaders, p.response...) }()
+	p.reroute()
+	filters, step, ok := upgradeFilters(manager, result, r)
+	if step != nil {
+		t.step(*step)
 	}
-	best := ""
-	most := -1.0
-	for _, c := range t.hop.Clusters {
-		if c.Share > most {
-			best, most = c.Name, c.Share
-		}
+	if !ok && result.Found {
+		return Verdict{Code: 403, Details: "upgrade_failed", Reason: "the connection may not become " + upgrade(r)}, true
 	}
-	t.step(explain.Step{Question: "where does the TCP proxy go?", Answer: best})
-	return t.cluster(at, best, nil)
-}
-
-// http is for a chain with an HTTP connection manager.
-func (t *tracer) http(at next, manager listener.HTTPManager, conn match.Connection) *next {
-	r := &match.Request{
-		Method: cmp.Or(at.request.Method, "GET"), Host: at.request.Host, Path: at.request.Path, Headers: slices.Clone(at.request.Headers),
-		Connection: conn, Metadata: at.request.Metadata, Runtime: at.request.Runtime, Random: at.request.Random, Envoy: at.config.Envoy(),
+	if splitSettings(result) {
+		t.step(explain.Step{
+			Question: "by which weighted cluster do filters go?", Answer: "by " + followed(result) + ", which most requests go to",
+			Unmodelled: []string{"filter settings of the other weighted clusters"},
+		})
 	}
-	step, refused := Accept(manager, r)
-	t.step(step)
-	if refused != nil {
-		return t.end(*refused)
+	// Which filters run is decided before the first of them does.
+	type running struct {
+		listener.HTTPFilter
+		off bool
 	}
-	table, step, ok := t.table(at.config, manager, r)
-	t.step(step)
-	var result routing.Result
-	if ok {
-		result = table.WithClusters(func(name string) bool { _, ok := at.config.Cluster(name); return ok }).Match(r)
-	} else {
-		result = routing.Result{Code: 404, Flags: "NR", Details: "route_not_found", Reason: step.Answer}
+	var run []running
+	for _, f := range filters {
+		settings := settingsFor(f.Name, p.levels)
+		run = append(run, running{f, settings.off || f.Disabled && !settings.on})
 	}
-	t.hop.HTTP = &result
-	t.hop.Clusters = result.Clusters
-	if result.Found {
-		r.RouteMetadata = metadataOf(result.View.Body())
-	}
-	// Filters run before the router acts on the route, but the route is known to them.
-	if v, refused := t.httpFilters(manager, &result, table, r); refused {
-		for _, s := range result.Steps {
-			t.step(s)
-		}
-		return t.end(v)
-	}
-	for _, s := range result.Steps {
-		t.step(s)
-	}
-	if result.Code != 0 {
-		return t.end(Verdict{Code: result.Code, Flags: result.Flags, Details: result.Details, Reason: result.Reason})
-	}
-	name := result.Cluster
-	if name == "" {
-		most := 0.0
-		for _, c := range result.Clusters {
-			if c.Share > most {
-				name, most = c.Name, c.Share
-			}
-		}
-	}
-	at.request.Host, at.request.Path, at.request.Headers = result.Host, result.Path, result.RequestHeaders
-	return t.cluster(at, name, result.Criteria)
-}
-
-func metadataOf(body rawjson.Value) map[string]any {
-	value, err := rawjson.Decode(body.Get("metadata", "filter_metadata"))
-	if err != nil {
-		return map[string]any{}
-	}
-	m, _ := value.(map[string]any)
-	if m == nil {
-		m = map[string]any{}
-	}
-	return m
-}
-
-// httpFilters goes through the HTTP filters up to the router.
-func (t *tracer) httpFilters(manager listener.HTTPManager, result *routing.Result, table *routing.Table, r *match.Request) (Verdict, bool) {
-	for _, f := range manager.Filters() {
-		settings := perRoute(f.Name, result, table)
-		typ, value := extension.Any(settings)
-		off := strings.HasSuffix(typ, "route.v3.FilterConfig") && value.Get("disabled").IsTrue()
-		if off || f.Disabled && !settings.Exists() {
-			t.step(explain.Step{Question: "does filter " + f.Name + " run?", Answer: "no: it is disabled here"})
+	for _, f := range run {
+		if f.off {
+			p.skipped(f.Name, "it is disabled here")
 			continue
 		}
-		switch {
-		case f.Is("RBAC"):
-			config := f.Value
-			if strings.HasSuffix(typ, "RBACPerRoute") {
-				if config = value.Get("rbac"); !config.Exists() {
-					t.step(explain.Step{Question: "does filter " + f.Name + " run?", Answer: "no: the route turns it off"})
-					continue
-				}
-			}
-			for _, d := range rbac.Filter(f.Name, config, r) {
-				t.step(d.Step)
-				if d.Details != "" {
-					return Verdict{Code: d.Code, Details: d.Details, Reason: d.Reason}, true
-				}
-			}
-		case f.Is("Router") || f.Name == "envoy.filters.http.router":
+		if f.Is("Router") || f.Name == "envoy.filters.http.router" {
 			return Verdict{}, false
-		case !harmless(f.Config):
-			t.mayAnswer(f.Config)
+		}
+		config, skip := p.unwrap(f.Config)
+		if skip {
+			p.skipped(f.Name, "its matcher has the request skip it")
+			continue
+		}
+		if v := p.filter(config, settingsFor(f.Name, p.levels)); v != nil {
+			return *v, true
 		}
 	}
 	return Verdict{}, false
 }
 
-// perRoute is the settings of the filter of that name for the route: of the route itself, else of its virtual host, else of its table.
-func perRoute(name string, result *routing.Result, table *routing.Table) rawjson.Value {
-	levels := []rawjson.Value{result.View.Body(), result.HostView.Body()}
-	if table != nil {
-		levels = append(levels, table.Config().Body())
+// reroute takes over what the route says about filters.
+func (p *passage) reroute() {
+	p.levels = levelsOf(p.result, p.table)
+	p.request.RouteMetadata = nil
+	p.request.IgnoreParameters = p.result.Found && p.table.Settings().Get("ignore_path_parameters_in_path_matching").IsTrue()
+	if p.result.Found && p.result.View.Body().Exists() {
+		p.request.RouteMetadata = metadataOf(p.result.View.Body())
 	}
-	for _, body := range levels {
-		for key, v := range body.Get("typed_per_filter_config").Members() {
-			if key == name {
-				return v
-			}
+}
+
+func (p *passage) skipped(name, why string) {
+	p.step(explain.Step{Question: "does filter " + name + " run?", Answer: "no: " + why})
+}
+
+// unwrap takes a filter out of a matcher that chooses what requests it is for.
+func (p *passage) unwrap(c extension.Config) (inner extension.Config, skip bool) {
+	if !c.Is("ExtensionWithMatcher") {
+		return c, false
+	}
+	tree := c.Value.Get("xds_matcher")
+	if !tree.Exists() {
+		tree = c.Value.Get("matcher")
+	}
+	got := match.Tree(tree, p.request)
+	if len(got.Unmodelled) > 0 {
+		p.step(explain.Step{Question: "does filter " + c.Name + " run?", Answer: "it may", Candidates: got.Candidates, Unmodelled: got.Unmodelled})
+	}
+	inner = extension.New(c.Value.Get("extension_config"))
+	inner.Name = c.Name
+	return inner, got.Found && got.Action.Is("SkipFilter")
+}
+
+// filter has one filter do its work. nil lets the request pass.
+func (p *passage) filter(c extension.Config, settings routeSettings) *Verdict {
+	own := settings.most()
+	switch {
+	case c.Is("JwtAuthentication"):
+		return p.jwt(c, own) // which does something even where the route turns it off
+	case own.Value.Get("disabled").IsTrue() && strings.Contains(own.ShortType(), "PerRoute"):
+		p.skipped(c.Name, "the route turns it off")
+		return nil
+	case c.Is("RBAC"):
+		return p.rbac(c, own)
+	case c.Is("HTTPFault"):
+		return p.fault(c, own)
+	case c.Is("Cors"):
+		return p.cors(c, settings)
+	case c.Is("LocalRateLimit"):
+		return p.localLimit(c, own)
+	case c.Is("HealthCheck"):
+		return p.healthCheck(c)
+	case c.Is("ExtAuthz"):
+		return p.authorize(c)
+	case changes(c):
+		p.step(unknownChange(c))
+	case !harmless(c):
+		p.mayAnswer(c)
+	}
+	return nil
+}
+
+// unknownChange is the step for a filter that answers nothing and whose work is not known.
+func unknownChange(c extension.Config) explain.Step {
+	return explain.Step{Question: "does filter " + name(c) + " answer?", Answer: "no, but it may change what later decisions go by", Unmodelled: []string{"what filter " + name(c) + " changes"}}
+}
+
+func name(c extension.Config) string { return cmp.Or(c.Name, c.ShortType()) }
+
+func (t *tracer) mayAnswer(c extension.Config) {
+	t.hop.MayAnswer = append(t.hop.MayAnswer, name(c))
+	t.step(explain.Step{Question: "does filter " + name(c) + " answer?", Answer: "it may", Unmodelled: []string{"filter " + name(c)}})
+}
+
+// sometimes notes an answer that not every request like this one gets.
+func (p *passage) sometimes(c extension.Config, share float64, v Verdict) {
+	p.hop.MayAnswer = append(p.hop.MayAnswer, name(c))
+	p.hop.Answers = append(p.hop.Answers, Answer{name(c), share, v})
+}
+
+// write puts values into a namespace of the request's metadata, beside those that are there.
+func (p *passage) write(namespace string, values map[string]any) {
+	if len(values) == 0 {
+		return
+	}
+	if p.request.Metadata == nil {
+		p.request.Metadata = map[string]any{}
+	}
+	before, _ := p.request.Metadata[namespace].(map[string]any)
+	merged := make(map[string]any, len(before)+len(values))
+	maps.Copy(merged, before)
+	maps.Copy(merged, values)
+	p.request.Metadata[namespace] = merged
+}
+
+// rbac asks access rules, and writes what they say where external authorization looks for it.
+func (p *passage) rbac(c, own extension.Config) *Verdict {
+	config := c.Value
+	if own.Is("RBACPerRoute") {
+		if config = own.Value.Get("rbac"); !config.Exists() {
+			p.skipped(c.Name, "the route turns it off")
+			return nil
+		}
+	}
+	for _, d := range rbac.Filter(c.Name, config, p.request) {
+		p.step(d.Step)
+		prefix := config.Str("rules_stat_prefix") + "enforced_"
+		if d.Shadow {
+			prefix = config.Str("shadow_rules_stat_prefix") + "shadow_"
+		}
+		values := map[string]any{prefix + "engine_result": "denied"}
+		if d.Allowed {
+			values[prefix+"engine_result"] = "allowed"
+		}
+		if d.Policy != "" {
+			values[prefix+"effective_policy_id"] = d.Policy
+		}
+		p.write("envoy.filters.http.rbac", values)
+		if d.Details != "" {
+			return &Verdict{Code: d.Code, Details: d.Details, Reason: d.Reason}
 		}
 	}
 	return nil
 }
 
-func (t *tracer) mayAnswer(c extension.Config) {
-	name := cmp.Or(c.Name, c.ShortType())
-	t.hop.MayAnswer = append(t.hop.MayAnswer, name)
-	t.step(explain.Step{Question: "does filter " + name + " answer?", Answer: "it may", Unmodelled: []string{"filter " + name}})
+func (p *passage) jwt(c, own extension.Config) *Verdict {
+	d := jwt.New(c.Name, c.Value).Check(p.request, own.Value, p.at.request.Now)
+	p.step(d.Step)
+	for _, change := range d.Changes {
+		p.request.Headers, p.request.Path = change.Apply(p.request.Headers, p.request.Path)
+		p.result.RequestHeaders, p.result.Path = change.Apply(p.result.RequestHeaders, p.result.Path)
+	}
+	p.write(jwt.Namespace, d.Metadata)
+	if d.Code != 0 {
+		return &Verdict{Code: d.Code, Details: d.Details, Reason: d.Reason}
+	}
+	if d.Unverified {
+		bad := jwt.NotVerified
+		p.sometimes(c, 0, Verdict{Code: bad.Code(), Details: bad.Details(), Reason: bad.String()})
+	}
+	if d.Again && p.table != nil {
+		*p.result = p.table.Match(p.request)
+		p.reroute()
+		p.step(explain.Step{Question: "does the route stay the same?", Answer: fmt.Sprintf("it is looked up again after %s, which clears the route cache", name(c))})
+	}
+	return nil
 }
 
-// harmless tells the filters that never answer by themselves, by a part of the full name of their type.
-func harmless(c extension.Config) bool {
-	for _, part := range [...]string{
-		".alpn.", ".grpc_stats.", ".header_mutation.", ".header_to_metadata.", ".set_metadata.", ".set_filter_state.", "peer_metadata.", "stats.PluginConfig",
-		".grpc_web.", ".compressor.", ".decompressor.", ".tap.", ".on_demand.", "metadataexchange.", ".istio_authn.", ".sni_cluster.", ".credential_injector.",
-	} {
-		if strings.Contains(c.Type, part) {
-			return true
+func (p *passage) fault(c, own extension.Config) *Verdict {
+	settings := c.Value
+	if own.Is("HTTPFault") {
+		settings = own.Value
+	}
+	d := fault.Check(c.Name, settings, p.request, p.cluster())
+	p.step(d.Step)
+	if d.DelayShare > 0 {
+		p.hop.Delay, p.hop.DelayShare = d.Delay, max(d.DelayShare, p.hop.DelayShare)
+	}
+	if d.DelayShare == 1 || d.AbortShare == 1 {
+		if v, err := rawjson.Decode(d.Metadata); err == nil {
+			values, _ := v.(map[string]any)
+			p.write(c.Name, values)
 		}
 	}
-	return false
+	if d.AbortShare == 0 {
+		return nil
+	}
+	v := Verdict{Code: d.Code, Flags: fault.Flags, Details: fault.Details, Reason: c.Name + " injects a fault: " + d.Reason}
+	if d.AbortShare == 1 {
+		return &v
+	}
+	p.sometimes(c, d.AbortShare, v)
+	return nil
 }
 
-// table is the route table of a connection manager for a request.
-func (t *tracer) table(config Config, manager listener.HTTPManager, r *match.Request) (*routing.Table, explain.Step, bool) {
-	step := explain.Step{Question: "which route table?"}
-	if inline, ok := manager.Routes(); ok {
-		step.Answer = "inline: " + cmp.Or(inline.Name(), "without a name")
-		return routing.New(inline), step, true
+// cluster is the cluster of the route as filters see it, "" where there is none.
+func (p *passage) cluster() string {
+	if !p.forwards() {
+		return ""
 	}
-	name := manager.RouteName()
-	if scopes, ok := manager.Scopes(); ok {
-		bodies := append(scopes.Inline, config.Scopes(scopes.Name)...)
-		body, key := scope(scopes.Keys, bodies, r)
-		step.Inputs = []explain.Input{{Name: "scope", Value: strings.Join(key, ",")}}
-		if inline := body.Get("route_configuration"); inline.Exists() {
-			step.Answer = "inline, of scope " + body.Str("name")
-			return routing.New(route.New(inline)), step, true
-		}
-		if name = body.Str("route_configuration_name"); name == "" {
-			step.Answer = "none: no scope has that key"
-			return nil, step, false
-		}
-	}
-	table, ok := config.Table(name)
-	if !ok {
-		step.Answer = fmt.Sprintf("%s, which the proxy does not have", name)
-		return nil, step, false
-	}
-	step.Answer = name
-	return table, step, true
+	return followed(p.result)
 }
 
-// scope finds the scoped route configuration whose key is that of the request. Its key is made of fragments of headers, all of which have to be
-// there.
-func scope(builder rawjson.Value, bodies []rawjson.Value, r *match.Request) (body rawjson.Value, key []string) {
-	for fragment := range builder.Get("fragments").Elems() {
-		extractor := fragment.Get("header_value_extractor")
-		value, ok := r.First(match.Lower(extractor.Str("name")))
-		if !ok {
-			return nil, key
-		}
-		parts := []string{value}
-		if separator := extractor.Str("element_separator"); separator != "" {
-			parts = strings.Split(value, separator)
-		}
-		found := false
-		if element := extractor.Get("element"); element.Exists() {
-			for _, part := range parts {
-				name, rest, cut := strings.Cut(part, element.Str("separator"))
-				if name == element.Str("key") {
-					if value, found = rest, true; !cut {
-						value = part
-					}
-					break
-				}
+// forwards reports whether the route sends the request on, whether or not its cluster exists.
+func (p *passage) forwards() bool {
+	return p.result.Found && len(p.result.View.Body().Get("route")) > 0
+}
+
+func (p *passage) cors(c extension.Config, settings routeSettings) *Verdict {
+	if !p.forwards() {
+		return nil
+	}
+	var policies []rawjson.Value
+	for _, s := range settings.configs {
+		policies = append(policies, s.Value)
+	}
+	if len(policies) == 0 {
+		// The older place for policies, which counts where there is no other.
+		for _, v := range [...]rawjson.Value{p.result.View.Body().Get("route", "cors"), p.result.HostView.Body().Get("cors")} {
+			if len(v) > 0 {
+				policies = append(policies, v)
 			}
-		} else {
-			n, _ := extractor.Get("index").Uint()
-			if found = n < uint64(len(parts)); found {
-				value = parts[n]
-			}
-		}
-		if !found {
-			return nil, key
-		}
-		key = append(key, value)
-	}
-	for _, body := range bodies {
-		var have []string
-		for fragment := range body.Get("key", "fragments").Elems() {
-			have = append(have, fragment.Str("string_key"))
-		}
-		if len(key) > 0 && slices.Equal(have, key) {
-			return body, key
 		}
 	}
-	return nil, key
+	d := cors.Check(c.Name, policies, p.request)
+	p.step(d.Step)
+	if d.Share == 0 || d.Share == 1 { // otherwise chance decides whether the answer has them
+		p.response = append(p.response, d.Headers...)
+	}
+	v := Verdict{Code: 200, Details: cors.Details, Reason: c.Name + " answers " + d.Reason}
+	switch d.Share {
+	case 0:
+		return nil
+	case 1:
+		p.result.ResponseHeaders = nil // of which a filter's answer has none
+		return &v
+	}
+	p.sometimes(c, d.Share, v)
+	return nil
 }

@@ -3,6 +3,7 @@ package trace
 import (
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/meshlark/meshlark/xds/balance"
 	"github.com/meshlark/meshlark/xds/cluster"
@@ -27,7 +28,8 @@ type Config interface {
 	Scopes(name string) []rawjson.Value
 	// Cluster finds a cluster.
 	Cluster(name string) (cluster.Cluster, bool)
-	// Endpoints finds the endpoints of a cluster: those discovered, or those written into it.
+	// Endpoints finds the endpoints of a cluster: those discovered, or those written into it. It is false for a cluster of type EDS when it is not known
+	// which it has; one that is known to have none has an empty assignment.
 	Endpoints(c cluster.Cluster) (endpoint.Assignment, bool)
 	// Envoy is the version of the proxy.
 	Envoy() match.Version
@@ -36,6 +38,14 @@ type Config interface {
 // A Mesh knows which proxy is at an address; nil where there is one proxy only.
 type Mesh interface {
 	ProxyAt(address netip.AddrPort) (Config, bool)
+}
+
+// A Workload is a Config that knows whose proxy it is: the proxy behind it sees that as its client.
+type Workload interface {
+	// Identity is the SPIFFE identity in the proxy's certificate, "" when it is not known.
+	Identity() string
+	// Address is where the proxy's connections come from, not valid when it is not known.
+	Address() netip.Addr
 }
 
 // A Request is what a client sends.
@@ -59,6 +69,8 @@ type Request struct {
 	Metadata map[string]any
 	Runtime  map[string]any
 	Random   *uint64
+	// Now is the time of the request, by which tokens have expired. When it is zero they are not asked for their times.
+	Now time.Time
 }
 
 // A Hop is the way through one listener of one proxy.
@@ -73,10 +85,24 @@ type Hop struct {
 	Endpoints []balance.Host
 	Endpoint  string // the one that is followed
 	TLS       string // how the connection to it is made: as cluster.Socket.Mode
-	// MayAnswer are the filters that can answer by themselves and are not modelled.
-	MayAnswer  []string
+	// MayAnswer are the filters that may answer by themselves: those whose answer cannot be told from the configuration, and those that answer a
+	// part of the requests.
+	MayAnswer []string
+	// Answers are what those filters answer, as far as that is known.
+	Answers []Answer
+	// Delay is how long a filter holds requests back, and DelayShare which part of them, 0 to 1.
+	Delay      time.Duration
+	DelayShare float64
 	Steps      []explain.Step
 	Unmodelled []string
+}
+
+// An Answer is what a filter may answer in place of the upstream.
+type Answer struct {
+	Filter string
+	// Share is the part of requests that is answered, 0 to 1; 0 when that depends on what is neither in the configuration nor in the request.
+	Share   float64
+	Verdict Verdict
 }
 
 // A Verdict is how the request ends, as Envoy logs it.
@@ -125,6 +151,11 @@ type tracer struct {
 	out  Trace
 	seen map[string]bool
 	hop  *Hop
+	// restored says that the listener of the hop knows where its connection was meant for.
+	restored bool
+	// decrypted says that the chain ended the client's TLS, alpn is the configuration of Istio's filter that chooses protocols, absent for none.
+	decrypted bool
+	alpn      rawjson.Value
 }
 
 // A next is where a hop leads.
@@ -161,100 +192,4 @@ func (t *tracer) end(v Verdict) *next {
 func (t *tracer) step(s explain.Step) {
 	t.hop.Steps = append(t.hop.Steps, s)
 	t.hop.Unmodelled = append(t.hop.Unmodelled, s.Unmodelled...)
-}
-
-// through takes the request through one listener.
-func (t *tracer) through(at next) *next {
-	r := at.request
-	listeners := at.config.Listeners()
-	i, ok := t.first(listeners, at)
-	if !ok {
-		return t.end(Verdict{Reason: fmt.Sprintf("%s has no listener for %s", at.config.Name(), r.Destination)})
-	}
-	if at.internal == "" && r.Listener == "" {
-		var step explain.Step
-		i, step = filterchain.HandOff(listeners, i, r.Destination)
-		t.step(step)
-	}
-	l := listeners[i]
-	t.hop.Listener = l.Name()
-	client := r.Client
-	if !client.TLS && client.HTTP == "" {
-		client.HTTP = "http/1.1"
-	}
-	conn, step := filterchain.Inspect(l, client, match.Connection{Source: r.Source, Destination: r.Destination})
-	if len(step.Candidates) > 0 {
-		t.step(step)
-	}
-	chain := filterchain.New(l).Match(&conn)
-	for _, s := range chain.Steps {
-		t.step(s)
-	}
-	if !chain.Found {
-		return t.end(Verdict{Flags: chain.Flags, Details: chain.Details, Reason: chain.Reason})
-	}
-	t.hop.Chain = chain.Chain
-	if v, ok := t.terminate(chain.View, client, r, &conn); !ok {
-		return t.end(v)
-	}
-	return t.filters(at, chain.View, conn)
-}
-
-// first is the listener the connection arrives at: the named one, the one that takes redirected connections of the direction, else the one
-// that binds the destination.
-func (t *tracer) first(listeners []listener.Listener, at next) (int, bool) {
-	name := at.internal
-	if name == "" {
-		name = at.request.Listener
-	}
-	if name != "" {
-		for i, l := range listeners {
-			if l.Name() == name {
-				return i, true
-			}
-		}
-		return 0, false
-	}
-	for i, l := range listeners {
-		if l.Internal() || !l.BindToPort() {
-			continue
-		}
-		inbound := l.Direction() == "inbound"
-		if inbound == at.request.Inbound && (l.UseOriginalDst() || inbound && restoresDestination(l)) {
-			return i, true
-		}
-	}
-	i := filterchain.At(listeners, at.request.Destination)
-	return i, i >= 0
-}
-
-func restoresDestination(l listener.Listener) bool {
-	for _, f := range l.ListenerFilters() {
-		if f.Is("OriginalDst") || f.Name == "envoy.filters.listener.original_dst" {
-			return true
-		}
-	}
-	return false
-}
-
-// terminate looks at what the chain's transport socket wants of the client.
-func (t *tracer) terminate(chain listener.Chain, client filterchain.Client, r Request, conn *match.Connection) (Verdict, bool) {
-	_, wants := chain.TLS()
-	if !wants {
-		return Verdict{}, true
-	}
-	step := explain.Step{Question: "does the client do what the chain's TLS wants?", Answer: "yes"}
-	defer func() { t.step(step) }()
-	context := chain.Body().Get("transport_socket", "typed_config")
-	required := context.Get("require_client_certificate").IsTrue()
-	switch {
-	case !client.TLS:
-		step.Answer = "no: it sends plaintext to a chain that wants TLS"
-		return Verdict{Reason: "the client sends plaintext where chain " + chain.Name() + " wants TLS: the connection is closed"}, false
-	case required && !r.Peer.Presented:
-		step.Answer = "no: it presents no certificate"
-		return Verdict{Reason: "chain " + chain.Name() + " requires a client certificate and the client presents none: the handshake fails"}, false
-	}
-	conn.TLS, conn.Peer = true, r.Peer
-	return Verdict{}, true
 }

@@ -178,8 +178,8 @@ func TestInternalListener(t *testing.T) {
 		`{"name":"main_internal","internal_listener":{},"filter_chains":[{"name":"inner","filters":[{"name":"tcp","typed_config":{"@type":"type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy","cluster":"none"}}]}]}`,
 	}, nil, []string{`{"name":"main","type":"STATIC","load_assignment":{"endpoints":[{"lb_endpoints":[{"endpoint":{"address":{"envoy_internal_address":{"server_listener_name":"main_internal"}}}}]}]}}`})
 	got := trace.Run(p, nil, trace.Request{Destination: netip.MustParseAddrPort("10.0.0.1:15008")})
-	if len(got.Hops) != 2 || got.Hops[1].Listener != "main_internal" || !strings.HasPrefix(got.Verdict.String(), "503 NC cluster_not_found") {
-		t.Errorf("%d hops, verdict %s; want the internal listener and 503 NC", len(got.Hops), got.Verdict)
+	if len(got.Hops) != 2 || got.Hops[1].Listener != "main_internal" || !strings.HasPrefix(got.Verdict.String(), "NC waypoint has no cluster") {
+		t.Errorf("%d hops, verdict %s; want the internal listener, and NC without a status: a TCP proxy sends none", len(got.Hops), got.Verdict)
 	}
 }
 

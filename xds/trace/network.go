@@ -1,0 +1,51 @@
+package trace
+
+import (
+	"github.com/meshlark/meshlark/xds/explain"
+	"github.com/meshlark/meshlark/xds/listener"
+	"github.com/meshlark/meshlark/xds/match"
+	"github.com/meshlark/meshlark/xds/rbac"
+)
+
+// filters takes the connection through the network filters of a chain.
+func (t *tracer) filters(at next, chain listener.Chain, conn match.Connection) *next {
+	for _, f := range chain.Filters() {
+		switch {
+		case f.Kind == listener.KindHTTP:
+			manager, _ := chain.HTTP()
+			return t.http(at, manager, conn)
+		case f.Kind == listener.KindTCP:
+			proxy, _ := chain.TCP()
+			return t.tcp(at, proxy)
+		case f.Is("RBAC"):
+			request := &match.Request{Connection: conn, Envoy: at.config.Envoy()}
+			for _, d := range rbac.Filter(f.Name, f.Value, request) {
+				t.step(d.Step)
+				if d.Details != "" {
+					return t.end(Verdict{Details: "rbac_deny_close", Reason: d.Reason + ": the connection is closed"})
+				}
+			}
+		case changes(f.Config):
+			t.step(unknownChange(f.Config))
+		case !harmless(f.Config):
+			t.mayAnswer(f.Config)
+		}
+	}
+	return t.end(Verdict{Reason: "chain " + chain.Name() + " ends in no filter that is known"})
+}
+
+// tcp is for a chain that passes bytes on.
+func (t *tracer) tcp(at next, proxy listener.TCPProxy) *next {
+	for _, w := range proxy.Clusters() {
+		t.hop.Clusters = append(t.hop.Clusters, explain.Share{Name: w.Name, Share: w.Share})
+	}
+	best := ""
+	most := -1.0
+	for _, c := range t.hop.Clusters {
+		if c.Share > most {
+			best, most = c.Name, c.Share
+		}
+	}
+	t.step(explain.Step{Question: "where does the TCP proxy go?", Answer: best})
+	return t.cluster(at, best, nil)
+}

@@ -1,0 +1,81 @@
+package trace
+
+import (
+	"strings"
+
+	"github.com/meshlark/meshlark/xds/extension"
+	"github.com/meshlark/meshlark/xds/rawjson"
+	"github.com/meshlark/meshlark/xds/routing"
+)
+
+// routeSettings are what a route and the levels above it say of one HTTP filter.
+type routeSettings struct {
+	// off and on say that the most specific level that names the filter turns it off, or on.
+	off, on bool
+	// configs are the settings for it, the most specific first.
+	configs []extension.Config
+}
+
+// most is the most specific settings, absent for none.
+func (s routeSettings) most() extension.Config {
+	if len(s.configs) == 0 {
+		return extension.Config{}
+	}
+	return s.configs[0]
+}
+
+// levelsOf are the bodies that may have settings for filters, the most specific first: those of the weighted cluster, the route, the virtual host and the
+// table. Without a route there are none, nor where a virtual host redirects to https before routes are looked at.
+func levelsOf(result *routing.Result, table *routing.Table) []rawjson.Value {
+	route := result.View.Body()
+	if !result.Found || !route.Exists() || table == nil {
+		return nil
+	}
+	levels := []rawjson.Value{route, result.HostView.Body(), table.Settings()}
+	if name := followed(result); name != "" {
+		for w := range route.Get("route", "weighted_clusters", "clusters").Elems() {
+			if w.Str("name") == name {
+				return append([]rawjson.Value{w}, levels...)
+			}
+		}
+	}
+	return levels
+}
+
+// settingsFor reads the settings for the filter of a name.
+func settingsFor(name string, levels []rawjson.Value) routeSettings {
+	var out routeSettings
+	for _, level := range levels {
+		for key, v := range level.Get("typed_per_filter_config").Members() {
+			if key != name {
+				continue
+			}
+			typ, value := extension.Any(v)
+			off := false
+			if strings.HasSuffix(typ, "route.v3.FilterConfig") {
+				off = value.Get("disabled").IsTrue()
+				typ, value = extension.Any(value.Get("config"))
+			}
+			if !out.off && !out.on {
+				out.off, out.on = off, !off
+			}
+			if !off && typ != "" {
+				out.configs = append(out.configs, extension.Config{Name: name, Type: typ, Value: value})
+			}
+		}
+	}
+	return out
+}
+
+// splitSettings reports whether the clusters of a route have settings of their own for filters, and chance decides among them.
+func splitSettings(result *routing.Result) bool {
+	if result.Cluster != "" || len(result.Clusters) < 2 {
+		return false
+	}
+	for w := range result.View.Body().Get("route", "weighted_clusters", "clusters").Elems() {
+		if w.Get("typed_per_filter_config").Len() > 0 {
+			return true
+		}
+	}
+	return false
+}
