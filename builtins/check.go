@@ -45,6 +45,7 @@ func (k *checkValue) CompareSameType(op syntax.Token, y starlark.Value, _ int) (
 // checks describes Check.
 func (b *builder) checks() {
 	t := b.typ("Check", "Value", "The outcome of one check(...) or skip(...). It is true when it is ok.")
+	t.naming = "id"
 	str := func(name, doc string, get func(Check) string) *Entry {
 		t.columns = append(t.columns, column{Column: Column{Name: strings.ToUpper(name), Elide: ElideEnd}, Wide: name == "runbook",
 			Cell: func(v starlark.Value) string { return get(v.(*checkValue).c) }})

@@ -210,7 +210,11 @@ func (c *Collection) CompareSameType(op syntax.Token, y starlark.Value, depth in
 
 // nameOf gives the name of a value that has one.
 func nameOf(v starlark.Value) (string, bool) {
-	e := lookup(v.Type(), "name")
+	naming := "name"
+	if t := types()[v.Type()]; t != nil && t.naming != "" {
+		naming = t.naming
+	}
+	e := lookup(v.Type(), naming)
 	if e == nil || e.Kind != Field {
 		return "", false
 	}
@@ -258,7 +262,7 @@ func (c *Collection) Table(wide bool) Table {
 			states = states || !usualState(o.stateText())
 		}
 	}
-	if len(owners) > 1 {
+	if len(owners) > 1 || c.elem == "Resource" { // which are asked for across proxies
 		cols = append([]column{{Column: Column{Name: "PROXY", Elide: ElideMiddle}, Cell: owner}}, cols...)
 	}
 	if states && c.elem != "Secret" { // whose STATUS column says it

@@ -77,6 +77,10 @@ func compare(ctx context.Context, a, b starlark.Value, o diff.Options) (*Diff, e
 		if r, ok := b.(*Object); ok && l.typ == r.typ {
 			return compareObjects(l, r, o)
 		}
+	case *KubernetesObject:
+		if r, ok := b.(*KubernetesObject); ok {
+			return compareWritten(l, r, o)
+		}
 	case *Collection:
 		r, ok := b.(*Collection)
 		if ok && (l.elem == r.elem || len(l.items) == 0 || len(r.items) == 0) {

@@ -227,14 +227,17 @@ func (p *Proxy) read(ctx context.Context, kinds []resource.Kind) (diff.Config, e
 func sidesOf(p *Proxy) (desired, actual *Proxy, err error) {
 	missing, remedy := mesh.Side(""), ""
 	switch {
-	case !p.p.Has(mesh.Desired):
+	case p.side != mesh.ByADS && !p.p.Has(mesh.Desired):
 		missing, remedy = mesh.Desired, "add its control plane as a source (-s istiod+http://HOST:15014), or compare it with another proxy or an older dump: diff(a, b)"
 	case !p.p.Has(mesh.Actual):
 		missing, remedy = mesh.Actual, "add its admin address as a source (-s http://HOST:15000), or a dump of it"
 	default:
+		if p.side == mesh.ByADS {
+			return p, p.on(mesh.Actual), nil
+		}
 		return p.on(mesh.Desired), p.on(mesh.Actual), nil
 	}
-	return nil, nil, fmt.Errorf("the %s configuration of %s: %w; %s", missing, p.p.Name, notAvailable(p, missing), remedy)
+	return nil, nil, fmt.Errorf("the %s configuration of %s: %w; %s", missing, p.p.Name, p.p.Lacks(missing), remedy)
 }
 
 // compareMeshes compares the proxies of two meshes by name. Those that cannot

@@ -263,8 +263,11 @@ func compareParts(elem string, l, r *Collection, o diff.Options) (*Diff, error) 
 	}
 	message := lists[elem][0]
 	join := func(c *Collection) (rawjson.Value, error) {
-		if elem == "Endpoint" {
+		switch elem {
+		case "Endpoint":
 			return hostsByCluster(c)
+		case "KubernetesObject":
+			return writtenByName(c), nil
 		}
 		dst := []byte("[")
 		for i, v := range c.items {

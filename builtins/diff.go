@@ -107,6 +107,7 @@ type change struct {
 	whole       diff.Op // what happened to the resource
 	op          diff.Op
 	path        string
+	leftPath    string // where its elements have other numbers on the left
 	left, right rawjson.Value
 }
 
@@ -175,7 +176,7 @@ func (d *Diff) add(one *diff.Diff) {
 			}
 			for _, e := range c.Edits {
 				edit := base
-				edit.op, edit.path, edit.left, edit.right = e.Op, e.Path, e.Left, e.Right
+				edit.op, edit.path, edit.leftPath, edit.left, edit.right = e.Op, e.Path, e.LeftPath, e.Left, e.Right
 				d.changed = append(d.changed, &edit)
 			}
 		}
@@ -304,8 +305,9 @@ func (b *builder) diffs() {
 	k("state", "string", "Where in its life the resource is, \"\" where that means nothing.", func(c *change) starlark.Value { return text(string(c.state)) }).enum(append(states(), "")...)
 	k("op", "string", "What happened on the way from left to right, at this place.", func(c *change) starlark.Value { return text(string(c.op)) }).
 		enum(string(diff.Added), string(diff.Removed), string(diff.Changed))
-	k("path", "string", "Where in the resource, as virtual_hosts[NAME].routes[0].route.timeout; \".\" for all of it. Elements of lists are in brackets, by what they are known by or by number.",
+	k("path", "string", "Where in the resource, as virtual_hosts[NAME].routes[0].route.timeout; \".\" for all of it. Elements of lists are in brackets, by what they are known by or by number, on the right unless they were removed.",
 		func(c *change) starlark.Value { return text(c.path) })
+	k("left_path", "string | None", "Where it is on the left when an element on the way to it has another number there, else None.", func(c *change) starlark.Value { return textOrNone(c.leftPath) })
 	k("left", "any", "What is there on the left, None for nothing.", func(c *change) starlark.Value { return jsonOrNone(c.left) })
 	k("right", "any", "What is there on the right, None for nothing.", func(c *change) starlark.Value { return jsonOrNone(c.right) })
 	k("proxy", "string | None", "The proxy's name, when several were compared.", func(c *change) starlark.Value { return textOrNone(c.proxy) })

@@ -39,7 +39,8 @@ var fixtureNow = time.Date(2026, 11, 24, 10, 0, 0, 0, time.UTC)
 type fixture struct {
 	store *resource.Store
 	mu    sync.Mutex
-	dumps int // how often a dump was read
+	dumps int      // how often a dump was read
+	asked []string // the objects that were asked for
 }
 
 func (f *fixture) Spec() string                   { return "fixture" }
@@ -70,7 +71,7 @@ func (f *fixture) Survey(context.Context) (*mesh.Survey, error) {
 	return &mesh.Survey{
 		Captured: fixtureNow,
 		Proxies: []mesh.Record{
-			{NodeID: node("productpage-v1-abc"), Metadata: meta("productpage", "v1"), Connected: &yes, Istiod: "istiod-1", Actual: recording{f, true}, Desired: recording{f, false},
+			{NodeID: node("productpage-v1-abc"), Metadata: meta("productpage", "v1"), Connected: &yes, Istiod: "istiod-1", Actual: recording{f, true}, Desired: recording{f, false}, ADS: recording{f, false},
 				Sync: client("productpage-v1-abc", status("CDS", syncz.Synced, time.Minute, ""), status("LDS", syncz.Synced, time.Minute, ""), status("EDS", syncz.Synced, 10*time.Second, ""), status("RDS", syncz.Stale, 5*time.Minute, ""))},
 			{NodeID: node("reviews-v1-x1"), Metadata: meta("reviews", "v1"), Connected: &yes, Istiod: "istiod-1", Actual: recording{f, false},
 				Sync: client("reviews-v1-x1", status("CDS", syncz.Rejected, time.Hour, "no such filter"), status("LDS", syncz.Synced, time.Minute, ""), status("RDS", syncz.NotSent, 0, ""))},

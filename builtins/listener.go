@@ -104,6 +104,7 @@ func (b *builder) listeners() {
 		versionColumn(),
 	}
 	t.columns[2].Align = Right
+	b.listenerMatches()
 	b.collection("Listeners", "Listener", "Listeners of one proxy or several, sorted as istioctl sorts them: by port, address and type.")
 
 	b.filterChainType()

@@ -10,21 +10,22 @@ import (
 	"github.com/meshlark/meshlark/xds/dump"
 	"github.com/meshlark/meshlark/xds/rawjson"
 	"github.com/meshlark/meshlark/xds/resource"
+	"github.com/meshlark/meshlark/xds/schema"
 	"go.starlark.net/starlark"
 )
 
 // literals describes the functions that make values out of what a script
 // writes or reads, with no proxy behind them.
 func (b *builder) literals() {
-	for _, l := range []struct{ name, typ, message, example string }{
-		{"listener", "Listener", "Listener", `listener({"name": "web", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 80}}}).port`},
-		{"route_config", "RouteConfig", "RouteConfiguration", `route_config({"name": "web", "virtual_hosts": [{"name": "all", "domains": ["*"]}]}).virtual_hosts`},
-		{"cluster", "Cluster", "Cluster", `cluster("{name: backend, type: STRICT_DNS}").type`},
+	for _, l := range []struct{ name, typ, message, definition, example string }{
+		{"listener", "Listener", "Listener", "envoy.config.listener.v3.Listener", `listener({"name": "web", "address": {"socket_address": {"address": "0.0.0.0", "port_value": 80}}}).port`},
+		{"route_config", "RouteConfig", "RouteConfiguration", "envoy.config.route.v3.RouteConfiguration", `route_config({"name": "web", "virtual_hosts": [{"name": "all", "domains": ["*"]}]}).virtual_hosts`},
+		{"cluster", "Cluster", "Cluster", "envoy.config.cluster.v3.Cluster", `cluster("{name: backend, type: STRICT_DNS}").type`},
 	} {
 		b.function(l.name, []Param{{Name: "x", Type: "any", Doc: "a dict, or JSON or YAML text, as Envoy's configuration has it"}}, l.typ,
 			"A "+strings.ReplaceAll(KindName(l.typ), "_", " ")+" (envoy's "+l.message+") that no proxy has, from a dict or from JSON or YAML text.", l.example,
 			func(c *Call) (starlark.Value, error) {
-				body, err := literalBody(c, c.Value("x"))
+				body, err := literalBody(c, c.Value("x"), l.definition)
 				if err != nil {
 					return nil, err
 				}
@@ -89,7 +90,7 @@ func literalStore(c *Call) *resource.Store {
 	return resource.NewStore()
 }
 
-func literalBody(c *Call, x starlark.Value) (*resource.Body, error) {
+func literalBody(c *Call, x starlark.Value, definition string) (*resource.Body, error) {
 	text, err := literalText(x)
 	if err != nil {
 		return nil, err
@@ -97,7 +98,13 @@ func literalBody(c *Call, x starlark.Value) (*resource.Body, error) {
 	if rawjson.Value(text).Kind() != rawjson.Object {
 		return nil, fmt.Errorf("got a JSON array, want one object")
 	}
-	return literalStore(c).Intern(text)
+	// The text has to be checked before it is taken apart.
+	checked, err := rawjson.Compact(nil, text)
+	if err != nil {
+		return nil, err
+	}
+	message, _ := schema.LookupMessage(definition)
+	return literalStore(c).Intern(usualForm(nil, checked, message, 0))
 }
 
 // dumpSource is a mesh of one proxy whose configuration a script wrote.

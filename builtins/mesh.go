@@ -73,6 +73,13 @@ func (b *builder) meshes() {
 	str("name", "Its name: that of its pod, or its address.", func(i *mesh.Istiod) string { return i.Name })
 	str("version", "Its version.", func(i *mesh.Istiod) string { return i.Version })
 	str("revision", "The revision it serves.", func(i *mesh.Istiod) string { return i.Revision })
+	field(b, "tags", "list | None", "The tags that stand for its revision, None when no source can tell.", `[i.tags for i in istiods()]`, func(i *Istiod) (starlark.Value, error) {
+		if i.i.Tags == nil {
+			return starlark.None, nil
+		}
+		return textList(i.i.Tags), nil
+	})
+	t.columns = append(t.columns, column{Column: Column{Name: "TAGS"}, Optional: true, Cell: func(v starlark.Value) string { return strings.Join(v.(*Istiod).i.Tags, ",") }})
 	str("source", "The source it was found in.", func(i *mesh.Istiod) string { return i.Source })
 	b.method("proxies", nil, "Proxies", "The proxies connected to it.", `[i.proxies() for i in istiods()]`, func(c *Call) (starlark.Value, error) {
 		res, err := c.Recv.(*Istiod).i.Proxies(c.Context())
@@ -112,10 +119,14 @@ func (b *builder) meshes() {
 	}
 	b.onMesh(meshType, "proxies", params, "Proxies", doc, example, list)
 
-	b.onMesh(meshType, "proxy", []Param{{Name: "name", Type: "string", Doc: "pod.namespace, a prefix of it, a workload (reviews-v1, deploy/reviews-v1), a pod's IP, a node id, or a pattern"}},
-		"Proxy", "The one proxy of this name. When several proxies of one workload answer to it the first that is connected is taken; several workloads are an error that lists them.",
+	b.onMesh(meshType, "proxy", []Param{
+		{Name: "name", Type: "string", Doc: "pod.namespace, a prefix of it, a workload (reviews-v1, deploy/reviews-v1, sts/x.namespace), svc/x, gateway/x, a pod's IP, a node id, or a pattern"},
+		{Name: "namespace", Type: "string", Default: "None", KwOnly: true, Doc: "only of this namespace; otherwise those of the session's own namespace (-n, or the context's) come first"},
+		{Name: "cluster_id", Type: "string", Default: "None", KwOnly: true, Doc: "only of this cluster, by its id or its source (kube:east)"},
+	},
+		"Proxy", "The one proxy of this name. When several proxies of one workload answer to it the first that is connected and ready is taken; several workloads are an error that lists them.",
 		`proxy("productpage-v1")`, func(c *Call, m *mesh.Mesh) (starlark.Value, error) {
-			p, note, err := m.Proxy(c.Context(), c.Text("name"))
+			p, note, err := m.Find(c.Context(), mesh.Query{Name: c.Text("name"), Namespace: c.Text("namespace"), ClusterID: c.Text("cluster_id")})
 			if err != nil {
 				return nil, err
 			}

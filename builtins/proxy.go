@@ -193,6 +193,16 @@ func (b *builder) proxies() {
 			}
 			return starlark.Bool(*p.p.Connected), nil
 		})
+	field(b, "ready", "bool | None", "Whether its pod is ready for requests, None when no source can tell.", `[p for p in proxies() if p.ready == False]`,
+		func(p *Proxy) (starlark.Value, error) {
+			if p.p.Ready == nil {
+				return starlark.None, nil
+			}
+			return starlark.Bool(*p.p.Ready), nil
+		})
+	stringField(b, "revision", "The revision of the control plane it is connected to, else of the one its pod was made for.", func(p *mesh.Proxy) string { return p.Revision })
+	field(b, "connected_at", "time.time | None", "When it connected to its control plane, None when no source can tell.", `proxies()[0].connected_at`,
+		func(p *Proxy) (starlark.Value, error) { return timeOrNone(p.p.Since), nil })
 	for _, st := range syncTypes {
 		field(b, st.name, "string | None", "How far it is with its "+st.what+" ("+st.short+"); None when it does not watch them or no source can tell.",
 			`[p.name for p in proxies() if p.`+st.name+` == "STALE"]`,
@@ -203,22 +213,15 @@ func (b *builder) proxies() {
 	field(b, "source", "string", "The sources it is known from.", `proxies()[0].source`,
 		func(p *Proxy) (starlark.Value, error) { return text(p.p.Source), nil })
 	link(b, "side", "string | None", "Which side of the configuration the calls read, None for the actual one where it can be read.", `proxies()[0].desired().side`,
-		func(p *Proxy) (starlark.Value, error) { return textOrNone(string(p.side)), nil }).enum(string(mesh.Actual), string(mesh.Desired))
+		func(p *Proxy) (starlark.Value, error) {
+			if p.side == mesh.Any {
+				return starlark.None, nil
+			}
+			return text(string(p.Config().Side())), nil
+		}).enum(string(mesh.Actual), string(mesh.Desired))
 	link(b, "metadata", "JSONObject | None", "The metadata of its node, as it tells the control plane.", `proxies()[0].metadata`,
 		func(p *Proxy) (starlark.Value, error) { return jsonOrNone(p.p.Metadata), nil })
-	for _, side := range []mesh.Side{mesh.Actual, mesh.Desired} {
-		doc := "The proxy as its Envoy is configured now; all calls read that side."
-		if side == mesh.Desired {
-			doc = "The proxy as the control plane would configure it now; all calls read that side."
-		}
-		b.method(string(side), nil, "Proxy", doc, `proxy("productpage-v1").`+string(side)+`().clusters()`, func(c *Call) (starlark.Value, error) {
-			p := c.Recv.(*Proxy)
-			if !p.p.Has(side) {
-				return nil, fmt.Errorf("the %s configuration of %s: %w", side, p.p.Name, notAvailable(p, side))
-			}
-			return p.on(side), nil
-		})
-	}
+	b.proxySides()
 	b.proxyDiff()
 	b.proxyShare()
 	b.method("has", []Param{{Name: "kind", Type: "string", Doc: "what the section configures", Enum: kindNames()}}, "bool",
@@ -226,16 +229,6 @@ func (b *builder) proxies() {
 		`proxy("productpage-v1").has("secret")`, func(c *Call) (starlark.Value, error) {
 			ok, err := c.Recv.(*Proxy).Config().Has(c.Context(), resource.Kind(c.Text("kind")))
 			return starlark.Bool(ok), err
-		})
-	b.method("server_info", nil, "JSONObject", "What the Envoy says of itself: version, state, uptime, command line.", `attempt(proxy("productpage-v1").server_info).ok`,
-		func(c *Call) (starlark.Value, error) {
-			v, err := c.Recv.(*Proxy).Config().ServerInfo(c.Context())
-			return jsonOrNone(v), err
-		})
-	b.method("certs", nil, "JSONObject", "The certificates of every TLS context the Envoy has in use.", `attempt(proxy("productpage-v1").certs).ok`,
-		func(c *Call) (starlark.Value, error) {
-			v, err := c.Recv.(*Proxy).Config().Certs(c.Context())
-			return jsonOrNone(v), err
 		})
 	b.method("stats", []Param{{Name: "filter", Type: "pattern", Default: "None", Doc: "which statistics, by name"}}, "dict",
 		"The Envoy's counters, gauges and text readouts by name; histograms are left out. The fewer are asked for, the less the Envoy is bothered.",
@@ -248,7 +241,13 @@ func (b *builder) proxies() {
 		t.columns = append(t.columns, column{Column: Column{Name: st.short, Priority: syncPriority(st.short), Elide: ElideAside}, Cell: func(v starlark.Value) string { return syncCell(v.(*Proxy), st.short) }})
 	}
 	t.columns = append(t.columns,
-		column{Column: Column{Name: "ISTIOD", Priority: 4, Elide: ElideMiddle}, Cell: func(v starlark.Value) string { return v.(*Proxy).p.Istiod }},
+		column{Column: Column{Name: "ISTIOD", Priority: 4, Elide: ElideMiddle}, Cell: func(v starlark.Value) string {
+			p := v.(*Proxy).p
+			if p.Istiod == "" && p.Connected != nil && !*p.Connected {
+				return "not connected"
+			}
+			return p.Istiod
+		}},
 		column{Column: Column{Name: "VERSION", Priority: 3}, Cell: func(v starlark.Value) string {
 			p := v.(*Proxy).p
 			if p.IstioVersion == "" {
@@ -259,6 +258,17 @@ func (b *builder) proxies() {
 		column{Column: Column{Name: "ERROR", Priority: 1, Elide: ElideEnd}, Cell: func(v starlark.Value) string { return v.(*Proxy).rejections() }},
 		column{Column: Column{Name: "TYPE"}, Wide: true, Cell: func(v starlark.Value) string { return v.(*Proxy).p.Type }},
 		column{Column: Column{Name: "WORKLOAD"}, Wide: true, Cell: func(v starlark.Value) string { return v.(*Proxy).p.Workload }},
+		column{Column: Column{Name: "REVISION"}, Wide: true, Cell: func(v starlark.Value) string { return v.(*Proxy).p.Revision }},
+		column{Column: Column{Name: "READY"}, Wide: true, Cell: func(v starlark.Value) string {
+			switch ready := v.(*Proxy).p.Ready; {
+			case ready == nil:
+				return ""
+			case *ready:
+				return "yes"
+			default:
+				return "no"
+			}
+		}},
 		column{Column: Column{Name: "IP"}, Wide: true, Cell: func(v starlark.Value) string { return v.(*Proxy).p.IP }},
 		column{Column: Column{Name: "SOURCE"}, Wide: true, Cell: func(v starlark.Value) string { return v.(*Proxy).p.Source }},
 	)
@@ -360,10 +370,6 @@ func kindNames() []string {
 	return out
 }
 
-func notAvailable(p *Proxy, side mesh.Side) error {
-	return fmt.Errorf("%w: %s knows the other side only", mesh.ErrNotAvailable, p.p.Source)
-}
-
 func statsMethod(c *Call) (starlark.Value, error) {
 	name, err := c.Pattern("filter")
 	if err != nil {
@@ -403,6 +409,8 @@ func proxyParams() []Param {
 		{Name: "cluster_id", Type: "pattern", Default: "None", Doc: "Kubernetes clusters to keep"},
 		{Name: "type", Type: "string", Default: "None", Doc: "the kind of proxy", Enum: proxyTypes()},
 		{Name: "connected", Type: "bool", Default: "None", Doc: "only those that are, or are not, connected"},
+		{Name: "ready", Type: "bool", Default: "None", KwOnly: true, Doc: "only those whose pods are, or are not, ready"},
+		{Name: "revision", Type: "pattern", Default: "None", KwOnly: true, Doc: "revisions of the control plane to keep, by their names or tags"},
 	}
 	params = append(params, Param{Name: "share", Type: "bool", Default: "False", KwOnly: true,
 		Doc: "also find out which share of the control plane's endpoints each holds, as EDS shows: SYNCED (100%); reads the endpoints of both sides"})
@@ -415,7 +423,7 @@ func proxyParams() []Param {
 // listProxies answers proxies(...) for a mesh.
 func listProxies(c *Call, all mesh.Result[*mesh.Proxy]) (*Collection, error) {
 	pats := map[string]pattern.Pattern{}
-	for _, name := range []string{"name", "namespace", "workload", "cluster_id"} {
+	for _, name := range []string{"name", "namespace", "workload", "cluster_id", "revision"} {
 		p, err := c.Pattern(name)
 		if err != nil {
 			return nil, err
@@ -437,7 +445,11 @@ func listProxies(c *Call, all mesh.Result[*mesh.Proxy]) (*Collection, error) {
 			labels[key] = p
 		}
 	}
-	typ, connected := c.Text("type"), c.Value("connected")
+	typ, connected, ready := c.Text("type"), c.Value("connected"), c.Value("ready")
+	tags, err := revisionTags(c, pats["revision"], all.Items)
+	if err != nil {
+		return nil, err
+	}
 	out := &Collection{elem: "Proxy", failures: all.Failures}
 next:
 	for _, p := range all.Items {
@@ -452,6 +464,12 @@ next:
 			continue
 		}
 		if connected != nil && (p.Connected == nil || *p.Connected != bool(connected.Truth())) {
+			continue
+		}
+		if ready != nil && (p.Ready == nil || *p.Ready != bool(ready.Truth())) {
+			continue
+		}
+		if !pats["revision"].Match(p.Revision) && !slices.ContainsFunc(tags[p.Revision], pats["revision"].Match) {
 			continue
 		}
 		for k, pat := range labels {
@@ -477,6 +495,22 @@ next:
 		}
 	}
 	return out, nil
+}
+
+// revisionTags gives the tags of each revision where a filter asks for revisions.
+func revisionTags(c *Call, revision pattern.Pattern, all []*mesh.Proxy) (map[string][]string, error) {
+	if revision.IsAll() || len(all) == 0 {
+		return nil, nil
+	}
+	istiods, err := all[0].Mesh().Istiods(c.Context())
+	if err != nil {
+		return nil, err
+	}
+	tags := map[string][]string{}
+	for _, i := range istiods.Items {
+		tags[i.Revision] = append(tags[i.Revision], i.Tags...)
+	}
+	return tags, nil
 }
 
 // kindStage names a fetch in failures: what the user called.

@@ -65,6 +65,7 @@ type Type struct {
 	glance  func(raw rawjson.Value) any            // reads what the table of many Objects shows; nil when the view does
 	brief   func(o *Object) string                 // what String adds to the name of an Object
 	expand  func(starlark.Value) []starlark.Value  // the rows of an element in the table, when it can have several
+	naming  string                                 // the field that names its values, "" for name
 	entries []*Entry
 	attrs   map[string]*Entry // own entries and those of the bases, by name
 	names   []string          // the names of attrs, sorted
@@ -93,11 +94,19 @@ func registry() *table {
 		b.meshes()
 		b.listeners()
 		b.routes()
+		b.steps()
+		b.routeMatchType()
+		b.chainMatchType()
 		b.clusters()
 		b.endpoints()
 		b.secrets()
 		b.bootstrap()
 		b.diffs()
+		b.traces()
+		b.whyNots()
+		b.findings()
+		b.processes()
+		b.kubernetesObjects()
 		b.modules()
 		b.finish()
 		language = b.t

@@ -151,6 +151,10 @@ func TestDocumentedTypes(t *testing.T) {
 		p + `.clusters(state="*")`, p + `.listeners(state="*")`, p + `.routes(state="*")`, p + `.routes().routes`, p + `.routes().virtual_hosts`,
 		p + `.secrets(state="*")`, p + `.endpoints()`, p + `.desired().endpoints()`, p + `.extensions(state="*")`, p + `.scoped_routes(state="*")`,
 		p + `.listeners(state="error")[0].error`, `clusters().errors[0]`, `run("stale")`, `cluster({"name": "made"})`,
+		p + `.routes("9080")[0].match(host="reviews:9080")`, p + `.routes("9080")[0].match(host="reviews:9080").steps[0]`, p + `.listeners()[0].match()`,
+		traceExample, traceExample + `.hops[0]`, traceExample + `.verdict`, `why_not(` + traceExample + `, "*v2*")`,
+		`objects("vs")`, `objects("dr")[0].touches()`, `mesh.object_kinds()`,
+		`doctor()`, p + `.server_info()`, p + `.certs()`,
 		`diff({"a": 1}, {"a": 2, "b": [3]})`, `diff({"a": 1}, {"a": 2, "b": [3]}).changes`, `diff(proxies("reviews*"), proxies("*x1*") + proxies("productpage*"))`,
 	} {
 		check(run(src))

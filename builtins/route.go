@@ -85,6 +85,7 @@ func (b *builder) routes() {
 		updatedColumn(),
 		versionColumn(),
 	}
+	b.routeMatches()
 	b.collection("RouteConfigs", "RouteConfig", "Route tables of one proxy or several, sorted by name, numbers by value.")
 	link(b, "routes", "Routes", "The routes of all of them, in order.", `proxy("productpage-v1").routes().routes`, func(c *Collection) (starlark.Value, error) {
 		hosts, err := hostsIn(c)

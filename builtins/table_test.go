@@ -40,6 +40,8 @@ func TestTables(t *testing.T) {
 		`table([("a", 1), ("b", 20)], columns=["service", "hosts"])`,
 		`diff(proxy("productpage-v1").clusters(fqdn="reviews", subset="v1"), proxy("productpage-v1").clusters(fqdn="reviews", subset="v2")).changes`,
 		`diff(proxy("productpage-v1").clusters(fqdn="reviews", subset="v1")[0], proxy("productpage-v1").clusters(fqdn="reviews", subset="v2")[0]).changes`,
+		`objects("vs")`, `objects("dr")`, `objects("svc")`, `objects("po")`, `objects("ns")`, `objects("secret")`, `mesh.object_kinds().where(name="*Rule*")`,
+		`proxy("productpage-v1").clusters(fqdn="reviews")[1].origins()`, `objects("vs", "reviews", namespace="default")[0].touches()`,
 		`proxies(proxy("productpage-v1").name, share=True)`,
 	} {
 		v, err := starlark.EvalOptions(dialect, thread, "table.star", src, env)

@@ -70,12 +70,14 @@ func (b *builder) values() {
 	link(b, "source", "string", "The source it was read from.", `clusters()[0].source`, sourceOf)
 	link(b, "raw", "JSONObject | None", "The body as nested values, keys in the order they were sent. Fields that have their default value are not in it.",
 		`clusters()[0].raw["name"]`, rawOf)
+	b.origins(`clusters(fqdn="reviews")[0]`)
 
 	b.typ("Part", "Value", "What every part of a resource has: a filter chain, a virtual host, a route, an endpoint.")
 	field(b, "proxy", "Proxy | None", "The proxy that has it, None for a part of something a script made.", `routes().routes[0].proxy`,
 		func(o *Object) (starlark.Value, error) { return o.proxyOf(), nil })
 	link(b, "source", "string", "The source it was read from.", `routes().routes[0].source`, sourceOf)
 	link(b, "raw", "JSONObject | None", "The body as nested values.", `routes().routes[0].raw["match"]`, rawOf)
+	b.origins(`routes("9080").routes[0]`)
 
 	b.typ("Rejection", "Value", "Why a proxy rejected an update of a resource.")
 	field(b, "details", "string", "The reason in Envoy's words.", `[x.error.details for x in clusters(state="error")]`,
@@ -146,6 +148,8 @@ func (b *builder) values() {
 		func(c *Collection) (starlark.Value, error) { return textList(c.nameList()), nil })
 	b.method("one", nil, "any", "The element, when there is exactly one. Otherwise an error that lists them.",
 		xs+`.where(fqdn="reviews", subset="v1").one()`, oneMethod)
+	b.method("origins", nil, "KubernetesObjects", "Of parts of a configuration: the objects of Kubernetes that they were made from, fetched, each once; see Resource.origins.",
+		xs+`.where(fqdn="reviews").origins()`, collectionOrigins)
 	link(b, "errors", "list", "What could not be had: each with proxy, source, stage and reason.", `proxies().errors`,
 		func(c *Collection) (starlark.Value, error) {
 			out := make([]starlark.Value, len(c.failures))

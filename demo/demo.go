@@ -3,7 +3,8 @@
 //
 // Two control planes made of go-control-plane's snapshot cache and ADS server also serve istiod's debug API. Simulated sidecars
 // are real ADS clients of them over gRPC, and serve Envoy's admin interface. Everything listens on free loopback ports and is read as the
-// real thing is, by the URLs that [Mesh.Sources] gives. No traffic flows.
+// real thing is, by the URLs that [Mesh.Sources] gives. No traffic flows. The VirtualServices and other objects that the configuration says it was made
+// from are in the debug API's configz, each with an annotation that says that it is simulated.
 //
 // # Bookinfo
 //
@@ -15,6 +16,8 @@
 //	istio-ingress
 //	details-v1 (default)      its clusters are not those that the      the control plane knows of kube-dns:53 and of a load balancer, and no push has
 //	                          control plane would send (unsynced)      sent them; two listeners name clusters that it therefore lacks
+//
+// An AuthorizationPolicy lets nobody but reviews call ratings: a request of productpage to it is refused.
 //
 // # Faults
 //
@@ -118,6 +121,7 @@ func (m *Mesh) start(ctx context.Context) error {
 	}
 	m.clock.lag.Store(int64(firstPush))
 	first := registry(false)
+	m.configure(first)
 	for _, x := range m.members {
 		if err := m.push(x, first, 1, x.first); err != nil {
 			return err
@@ -141,6 +145,7 @@ func (m *Mesh) start(ctx context.Context) error {
 	}
 	m.clock.lag.Store(int64(secondPush))
 	second := registry(true)
+	m.configure(second)
 	for _, x := range m.members {
 		if x.egress != nil {
 			x.proxy.Egress = x.egress
@@ -154,6 +159,13 @@ func (m *Mesh) start(ctx context.Context) error {
 	}
 	m.clock.lag.Store(0)
 	return nil
+}
+
+// configure tells the control planes what the operators of the mesh wrote, all of it before the first push.
+func (m *Mesh) configure(r *blueprint.Registry) {
+	for _, p := range m.pilots {
+		p.Configure(r.Objects(m.clock.now().Add(-firstPush)))
+	}
 }
 
 // push sends a member its configuration by the registry, less what it has to be behind with.
@@ -224,6 +236,16 @@ func (m *Mesh) Sources() []string {
 		out = append(out, "http://"+s.Admin())
 	}
 	return out
+}
+
+// ADS gives the address at which the control plane of one of Sources serves ADS; "" for a proxy.
+func (m *Mesh) ADS(spec string) string {
+	for i, p := range m.pilots {
+		if spec == m.Sources()[i] {
+			return p.XDS()
+		}
+	}
+	return ""
 }
 
 // Names says who answers at each of Sources: the pods of the control planes, and pod.namespace of the proxies.

@@ -14,7 +14,6 @@ import (
 	"github.com/meshlark/meshlark/demo"
 	"github.com/meshlark/meshlark/mesh"
 	"github.com/meshlark/meshlark/mesh/source"
-	"github.com/meshlark/meshlark/xds/admin"
 	"github.com/meshlark/meshlark/xds/naming"
 	"github.com/meshlark/meshlark/xds/pattern"
 	"github.com/meshlark/meshlark/xds/rawjson"
@@ -326,11 +325,7 @@ func TestEndpointHealth(t *testing.T) {
 func TestCertificates(t *testing.T) {
 	_, m := start(t)
 	for _, p := range proxies(t, m) {
-		answer, err := p.Config(mesh.Actual).Certs(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		certs, err := admin.ReadCerts(answer)
+		certs, err := p.Config(mesh.Actual).Certs(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,6 +43,7 @@ func registry(changed bool) *blueprint.Registry {
 				{Name: "stock", Shares: []blueprint.Share{{Host: inventory, Subset: "v1", Weight: 90}, {Host: inventory, Subset: "v2", Weight: 10}}},
 			},
 		},
+		Callers: map[string][]string{blueprint.Host("ratings", "default"): {"bookinfo-reviews"}},
 	}
 	if changed {
 		r.Rules[reviews] = []blueprint.Rule{

@@ -1,6 +1,7 @@
 package display
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -78,6 +79,28 @@ func TestLists(t *testing.T) {
 		}
 	}
 	golden(t, "lists.txt", out.String())
+}
+
+// A dict of objects is a table or a line for each key, not their bodies; other dicts are JSON.
+func TestDicts(t *testing.T) {
+	var out strings.Builder
+	for _, src := range []string{
+		`{"EDS": [cluster({"name": "c%d" % i, "type": "EDS"}) for i in range(8)], "": [cluster({"name": "x"})], "none": []}`,
+		`{"the one": cluster({"name": "x"}), "how many": 1, "all": [cluster({"name": "x"})]}`,
+		`{"plain": {"a": [1]}}`,
+	} {
+		for _, s := range []Style{{}, {Width: 80}} {
+			fmt.Fprintf(&out, "== %s, width %d\n", src, s.Width)
+			notes, err := WriteValue(&out, Result{Value: eval(t, src)}, Table, s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range notes {
+				out.WriteString("note: " + n + "\n")
+			}
+		}
+	}
+	golden(t, "dicts.txt", out.String())
 }
 
 // A table is a row a line.

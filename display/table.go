@@ -194,9 +194,9 @@ func toneOf(cell string) Tone {
 	switch state {
 	case "SYNCED", "HEALTHY", "ok":
 		return Good
-	case "STALE", "NOT_SENT", "NOT SENT", "DEGRADED", "TIMEOUT", "warming", "draining", "warning":
+	case "STALE", "NOT_SENT", "NOT SENT", "DEGRADED", "TIMEOUT", "warming", "draining", "warning", "limited", "absent":
 		return Warn
-	case "ERROR", "UNHEALTHY", "FAILED", "failed":
+	case "ERROR", "UNHEALTHY", "FAILED", "failed", "denied", "unreachable":
 		return Bad
 	case "skipped", "info":
 		return Faint

@@ -3,6 +3,7 @@ package display
 import (
 	"bufio"
 	"io"
+	"slices"
 	"strings"
 
 	"go.starlark.net/starlark"
@@ -25,7 +26,8 @@ type Result struct {
 // list of objects of one type; a proxy, a cluster or another object is its
 // fields, one a line; a diff is what matches and then each change; any other
 // list is an element a line; a string is printed bare, as jq -r does, so that it
-// can be piped on; a dict or JSON is indented JSON. Anything else prints as in
+// can be piped on; a dict of collections, as by(...) gives, is a table for each key;
+// another dict or JSON is indented JSON. Anything else prints as in
 // Starlark, and None not at all. The notes are sentences that belong beside the
 // output: what is not shown, and why.
 //
@@ -55,14 +57,31 @@ func WriteValue(w io.Writer, r Result, f Format, s Style) (notes []string, err e
 	s.Wide = f == Wide
 	switch v := r.Value.(type) {
 	case builtins.Tabular:
+		if c, ok := v.(*builtins.Collection); ok && s.Width > 0 && !s.Wide {
+			if found, ok := findingsOf(c); ok { // sentences, of which a table would cut most
+				return nil, WriteFindings(w, found, s)
+			}
+		}
 		return writeTabular(w, v, s)
 	case *builtins.Diff:
 		return writeDiff(w, v, s)
+	case *builtins.Trace:
+		return nil, writeTrace(w, v, s)
+	case *builtins.WhyNot:
+		return nil, writeWhyNot(w, v, s)
+	case builtins.Explained:
+		return nil, writeExplained(w, v, s)
+	case *builtins.KubernetesObject: // as kubectl get -o yaml does
+		_, err := io.WriteString(w, CleanLines(v.YAML()))
+		return nil, err
 	case builtins.Itemer:
 		return nil, writeFields(w, v, s)
 	}
 	if c, ok := builtins.CollectionOf(r.Value); ok {
 		return writeTabular(w, c, s)
+	}
+	if d, ok := r.Value.(*starlark.Dict); ok && ofObjects(d) {
+		return writeDict(w, d, s)
 	}
 	text, err := textOf(r.Value)
 	if err != nil || text == "" {
@@ -156,6 +175,9 @@ func elementText(v starlark.Value) string {
 // writeFields prints an object as its typed fields, one a line.
 func writeFields(w io.Writer, v builtins.Itemer, s Style) error {
 	fields := v.Item().Fields
+	if _, ok := v.(builtins.Explained); ok { // its steps are written below, and what means nothing in this case is left out
+		fields = slices.DeleteFunc(fields, func(f builtins.ItemField) bool { return f.Name == "steps" || saysNothing(f.Value) })
+	}
 	widest := 0
 	for _, f := range fields {
 		widest = max(widest, Width(f.Name))

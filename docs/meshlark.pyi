@@ -44,6 +44,11 @@ class Resource(Value):
     @property
     def raw(self) -> JSONObject | None:
         """The body as nested values, keys in the order they were sent. Fields that have their default value are not in it."""
+    @property
+    def origin_refs(self) -> list:
+        """Which objects of Kubernetes it was made from, by the marks that Istio leaves in it: kind, group, name, namespace, host (of a Service or ServiceEntry) and mark, which is what tells: metadata, services, policy (the id of an RBAC policy) or name. Nothing is fetched."""
+    def origins(self) -> KubernetesObjects:
+        """The objects of Kubernetes it was made from, fetched: those of origin_refs that there are. Those of the proxy's own cluster are preferred. For listeners and route tables of a gateway's plain ports, which name none, the Gateways that open the port on it are given. What Istio leaves no mark of (EnvoyFilter, Telemetry, PeerAuthentication, RequestAuthentication) is not among them."""
 
 class Part(Value):
     """What every part of a resource has: a filter chain, a virtual host, a route, an endpoint."""
@@ -56,6 +61,11 @@ class Part(Value):
     @property
     def raw(self) -> JSONObject | None:
         """The body as nested values."""
+    @property
+    def origin_refs(self) -> list:
+        """Which objects of Kubernetes it was made from, by the marks that Istio leaves in it: kind, group, name, namespace, host (of a Service or ServiceEntry) and mark, which is what tells: metadata, services, policy (the id of an RBAC policy) or name. Nothing is fetched."""
+    def origins(self) -> KubernetesObjects:
+        """The objects of Kubernetes it was made from, fetched: those of origin_refs that there are. Those of the proxy's own cluster are preferred. For listeners and route tables of a gateway's plain ports, which name none, the Gateways that open the port on it are given. What Istio leaves no mark of (EnvoyFilter, Telemetry, PeerAuthentication, RequestAuthentication) is not among them."""
 
 class Rejection(Value):
     """Why a proxy rejected an update of a resource."""
@@ -134,6 +144,8 @@ class Collection(Value):
         """The names of the elements."""
     def one(self) -> Any:
         """The element, when there is exactly one. Otherwise an error that lists them."""
+    def origins(self) -> KubernetesObjects:
+        """Of parts of a configuration: the objects of Kubernetes that they were made from, fetched, each once; see Resource.origins."""
     @property
     def errors(self) -> list:
         """What could not be had: each with proxy, source, stage and reason."""
@@ -154,10 +166,10 @@ class Mesh(Value):
     @property
     def now(self) -> Any:
         """The mesh's clock: the wall clock when it is live, the time of capture of a recording. Ages and time.now() go by it."""
-    def proxies(self, name: str | None = None, namespace: str | None = None, workload: str | None = None, labels: dict | None = None, cluster_id: str | None = None, type: Literal["sidecar", "router", "waypoint", "ztunnel", "agentgateway"] | None = None, connected: bool | None = None, *, share: bool = False, cds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, lds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, eds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, rds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, ecds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, sds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None) -> Proxies:
+    def proxies(self, name: str | None = None, namespace: str | None = None, workload: str | None = None, labels: dict | None = None, cluster_id: str | None = None, type: Literal["sidecar", "router", "waypoint", "ztunnel", "agentgateway"] | None = None, connected: bool | None = None, *, ready: bool | None = None, revision: str | None = None, share: bool = False, cds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, lds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, eds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, rds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, ecds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, sds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None) -> Proxies:
         """The proxies that the mesh's sources know, sorted by name."""
-    def proxy(self, name: str) -> Proxy:
-        """The one proxy of this name. When several proxies of one workload answer to it the first that is connected is taken; several workloads are an error that lists them."""
+    def proxy(self, name: str, *, namespace: str | None = None, cluster_id: str | None = None) -> Proxy:
+        """The one proxy of this name. When several proxies of one workload answer to it the first that is connected and ready is taken; several workloads are an error that lists them."""
     def istiods(self) -> Istiods:
         """The control plane instances that the mesh's sources know."""
     def listeners(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, port: int | None = None, address: str | None = None, type: Literal["HTTP", "TCP", "HTTP+TCP", "UNKNOWN"] | None = None, direction: Literal["inbound", "outbound"] | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> Listeners:
@@ -170,6 +182,12 @@ class Mesh(Value):
         """The hosts of clusters: live ones with health and counters when the source has /clusters, else as they were sent."""
     def secrets(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, type: Literal["tls_certificate", "validation_context", "session_ticket_keys", "generic_secret"] | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> Secrets:
         """Secrets, those in use unless a state is given. One that has not arrived is warming."""
+    def doctor(self) -> Findings:
+        """What the mesh's sources can answer, and why not more: permissions, control planes and Envoys that answer, sections that recordings have. Nothing is changed by it."""
+    def object_kinds(self) -> ObjectKinds:
+        """The kinds of objects that objects(...) can be asked for."""
+    def objects(self, kind: str, name: str | None = None, namespace: str | None = None, labels: str | dict | None = None, *, managed_fields: bool = False) -> KubernetesObjects:
+        """The objects of a kind that stand beside the mesh, from the Kubernetes clusters it is read from; from an istiod, Istio's own configuration."""
 
 class Proxy(Value):
     """One proxy of the mesh. Its configuration is read by its calls; its fields are known from the list of proxies."""
@@ -213,6 +231,15 @@ class Proxy(Value):
     def connected(self) -> bool | None:
         """Whether it is connected to a control plane, None when no source can tell."""
     @property
+    def ready(self) -> bool | None:
+        """Whether its pod is ready for requests, None when no source can tell."""
+    @property
+    def revision(self) -> str:
+        """The revision of the control plane it is connected to, else of the one its pod was made for."""
+    @property
+    def connected_at(self) -> Any | None:
+        """When it connected to its control plane, None when no source can tell."""
+    @property
     def cds(self) -> Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None:
         """How far it is with its clusters (CDS); None when it does not watch them or no source can tell."""
     @property
@@ -244,7 +271,7 @@ class Proxy(Value):
         """The metadata of its node, as it tells the control plane."""
     def actual(self) -> Proxy:
         """The proxy as its Envoy is configured now; all calls read that side."""
-    def desired(self) -> Proxy:
+    def desired(self, via: Literal["ads"] | None = None) -> Proxy:
         """The proxy as the control plane would configure it now; all calls read that side."""
     def diff(self, ignore: list | tuple | Collection | str = [], exact: bool = False) -> Diff:
         """How what its Envoy has differs from what the control plane would send it now: left is desired, right is actual, so what the Envoy lacks is removed. Endpoints, secrets of the control plane and extensions are compared too. diff(p, q) compares two proxies."""
@@ -252,10 +279,6 @@ class Proxy(Value):
         """The share of the endpoints that the control plane would send it now that its Envoy holds, 0 to 1: the SYNCED (100%) of older istioctl. None when no source tells of both sides. proxies(share=True) finds it for all and shows it."""
     def has(self, kind: Literal["bootstrap", "listener", "route_config", "scoped_routes", "cluster", "endpoint", "secret", "extension"]) -> bool:
         """Whether its configuration tells of a kind of resource at all, which tells \"none\" from \"not recorded\": no dump has all sections."""
-    def server_info(self) -> JSONObject:
-        """What the Envoy says of itself: version, state, uptime, command line."""
-    def certs(self) -> JSONObject:
-        """The certificates of every TLS context the Envoy has in use."""
     def stats(self, filter: str | None = None) -> dict:
         """The Envoy's counters, gauges and text readouts by name; histograms are left out. The fewer are asked for, the less the Envoy is bothered."""
     def listeners(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, port: int | None = None, address: str | None = None, type: Literal["HTTP", "TCP", "HTTP+TCP", "UNKNOWN"] | None = None, direction: Literal["inbound", "outbound"] | None = None) -> Listeners:
@@ -274,6 +297,12 @@ class Proxy(Value):
         """The sets of scopes that choose among route tables, those in use unless a state is given."""
     def extensions(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None) -> Extensions:
         """Configurations of filters by extension discovery (ECDS), those in use unless a state is given."""
+    def trace(self, url: str, method: str = "GET", headers: dict | list | tuple | Collection = {}, principal: str = "", source_ip: str = "", sni: str = "", dst_ip: str = "", direction: Literal["inbound", "outbound"] | None = None, alpn: list | tuple | Collection | str = [], tls: bool | None = None, random: int | None = None, runtime: dict = {}, metadata: dict = {}) -> Trace:
+        """Follows a request through the proxy's configuration as its Envoy would: listener, filter chain, filters, virtual host, route, cluster, endpoint, and on through the proxies behind. Every decision is explained, with what lost. Nothing is sent."""
+    def server_info(self) -> ServerInfo:
+        """What the Envoy says of itself: version, state, uptime, command line."""
+    def certs(self) -> LoadedCertificates:
+        """The certificates that the Envoy has in use in its TLS contexts, those of files included."""
 
 class Proxies(Collection):
     """Proxies of a mesh."""
@@ -343,6 +372,9 @@ class Istiod(Value):
     def revision(self) -> str:
         """The revision it serves."""
     @property
+    def tags(self) -> list | None:
+        """The tags that stand for its revision, None when no source can tell."""
+    @property
     def source(self) -> str:
         """The source it was found in."""
     def proxies(self) -> Proxies:
@@ -401,6 +433,8 @@ class Listener(Resource):
         """The names of the secrets its chains need."""
     def routes(self) -> RouteConfigs:
         """The route tables its chains use: those they name, and those written into them."""
+    def match(self, dst_ip: str = "", dst_port: int | None = None, sni: str = "", alpn: list | tuple | Collection | str = [], transport: str = "", src_ip: str = "", src_port: int | None = None, direct_src_ip: str = "") -> ChainMatch:
+        """Which filter chain takes a connection. The listener is taken by itself: its listener filters are not run, what they would find out is given, and it is not handed to another listener."""
 
 class Listeners(Collection):
     """Listeners of one proxy or several, sorted as istioctl sorts them: by port, address and type."""
@@ -484,6 +518,8 @@ class RouteConfig(Resource):
         """The names of the clusters it names anywhere, whether the proxy has them or not; clusters() gives those it has."""
     def clusters(self) -> Clusters:
         """The clusters it names anywhere, as the proxy has them."""
+    def match(self, method: str = "GET", host: str = "", path: str = "/", headers: dict | list | tuple | Collection = {}, tls: bool = False, internal: bool = False, source_ip: str = "", random: int | None = None, runtime: dict = {}, metadata: dict = {}, principal: str = "") -> RouteMatch:
+        """Which route a request takes through this table and what becomes of it there. The table is taken by itself: what a connection manager does before (normalising the path, stripping the host's port, discarding headers) is not done, filters are not run, and whether clusters exist is not asked."""
 
 class RouteConfigs(Collection):
     """Route tables of one proxy or several, sorted by name, numbers by value."""
@@ -596,6 +632,132 @@ class Routes(Collection):
     """Routes, in the order they are tried."""
     def __iter__(self) -> Iterator[Route]: ...
     def __getitem__(self, i: Any) -> Any: ...
+
+class Step(Value):
+    """One decision on the way of a request: what was asked, what it went by, what there was to choose from, and why each candidate won or lost."""
+    @property
+    def question(self) -> str:
+        """What had to be decided."""
+    @property
+    def inputs(self) -> list:
+        """What the decision went by: each with name and value."""
+    @property
+    def candidates(self) -> list:
+        """What there was to choose from, in the order Envoy looks at it: each with name, where in the configuration, whether it won, why, and the Istio object it was made from (\"\" for none)."""
+    @property
+    def answer(self) -> str:
+        """What was decided, in one phrase."""
+    @property
+    def unmodelled(self) -> list:
+        """What could not be decided from the configuration and the request alone, a phrase each."""
+
+class RouteMatch(Value):
+    """What a route table makes of a request: what rc.match(...) gives. It is false when no route was found. Texts that mean nothing in a case are \"\"."""
+    @property
+    def found(self) -> bool:
+        """Whether a route was found."""
+    @property
+    def virtual_host(self) -> str:
+        """The name of the virtual host, \"\" when none fits the host."""
+    @property
+    def route(self) -> str:
+        """The name of the route, \"\" for one without; where says which it is."""
+    @property
+    def where(self) -> str:
+        """Where the route is in the table: virtual_hosts[0].routes[2]."""
+    @property
+    def action(self) -> Literal["cluster", "weighted_clusters", "cluster_header", "cluster_specifier_plugin", "redirect", "direct_response", "filter_action", "non_forwarding_action", ""]:
+        """What the route does."""
+    @property
+    def cluster(self) -> str:
+        """The cluster the request goes to; \"\" when it goes to none, or when weights decide and the random number is not given."""
+    @property
+    def clusters(self) -> list:
+        """The clusters requests like this one go to: each with name and share, 0 to 1. There are several when weights or fractions decide and the random number is not given."""
+    @property
+    def routes(self) -> list:
+        """The routes requests like this one take, by name and share, when fractions decide and the random number is not given; the fields about the route are then those of the one most of them take."""
+    @property
+    def mirrors(self) -> list:
+        """The clusters that get copies: each with name and share."""
+    @property
+    def virtual_cluster(self) -> str:
+        """The virtual cluster whose statistics count the request, \"other\" when the virtual host has some and none fits, else \"\"."""
+    @property
+    def path(self) -> str:
+        """The path with the query after rewriting."""
+    @property
+    def host(self) -> str:
+        """The host after rewriting."""
+    @property
+    def redirect(self) -> str:
+        """The location of a redirect."""
+    @property
+    def code(self) -> int | None:
+        """The status Envoy answers with, None when a cluster answers."""
+    @property
+    def body(self) -> str:
+        """The body Envoy answers with."""
+    @property
+    def flags(self) -> str:
+        """The response flags in the access log, as NR for no route."""
+    @property
+    def details(self) -> str:
+        """The response code details in the access log."""
+    @property
+    def request_headers(self) -> dict:
+        """The headers of the request as it leaves for the cluster, pseudo-headers such as :path among them (names in lower case, values of repeated ones joined with commas); empty when Envoy answers by itself. Those that the connection manager and the router add of their own are not there."""
+    @property
+    def response_headers(self) -> dict:
+        """The headers that are put on the answer (names in lower case, values of repeated ones joined with commas)."""
+    @property
+    def removed_headers(self) -> list:
+        """The names of the headers that are taken off the answer."""
+    @property
+    def reason(self) -> str:
+        """Why it came to this, in one sentence."""
+    @property
+    def steps(self) -> list:
+        """The decisions in order, each a Step."""
+    @property
+    def unmodelled(self) -> list:
+        """What could not be decided from the configuration and the request alone."""
+    @property
+    def matched(self) -> Route | None:
+        """The route that was found, as a value."""
+
+class ChainMatch(Value):
+    """Which filter chain takes a connection: what listener.match(...) gives. It is false when none does."""
+    @property
+    def found(self) -> bool:
+        """Whether a chain takes it."""
+    @property
+    def chain(self) -> str:
+        """The name of the chain, \"\" for one without, and when there is none; where says which it is."""
+    @property
+    def where(self) -> str:
+        """Where the chain is in the listener: filter_chains[2] or default_filter_chain."""
+    @property
+    def is_default(self) -> bool:
+        """Whether it is the default chain, for connections no other takes."""
+    @property
+    def flags(self) -> str:
+        """The response flags in the access log when no chain takes it: NR."""
+    @property
+    def details(self) -> str:
+        """The details in the access log when no chain takes it."""
+    @property
+    def reason(self) -> str:
+        """Why it came to this, in one sentence."""
+    @property
+    def steps(self) -> list:
+        """The decisions in order, each a Step."""
+    @property
+    def unmodelled(self) -> list:
+        """What could not be decided from the configuration and the connection alone."""
+    @property
+    def matched(self) -> FilterChain | None:
+        """The chain, as a value."""
 
 class Cluster(Resource):
     """A cluster: the hosts that stand behind a service, and how connections to them are made."""
@@ -937,7 +1099,10 @@ class Change(Value):
         """What happened on the way from left to right, at this place."""
     @property
     def path(self) -> str:
-        """Where in the resource, as virtual_hosts[NAME].routes[0].route.timeout; \".\" for all of it. Elements of lists are in brackets, by what they are known by or by number."""
+        """Where in the resource, as virtual_hosts[NAME].routes[0].route.timeout; \".\" for all of it. Elements of lists are in brackets, by what they are known by or by number, on the right unless they were removed."""
+    @property
+    def left_path(self) -> str | None:
+        """Where it is on the left when an element on the way to it has another number there, else None."""
     @property
     def left(self) -> Any:
         """What is there on the left, None for nothing."""
@@ -951,6 +1116,356 @@ class Change(Value):
 class Changes(Collection):
     """Changes of a diff."""
     def __iter__(self) -> Iterator[Change]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class Trace(Value):
+    """The way of a request: what p.trace(...) gives. It is true when the request arrives. The prompt shows it as a tree."""
+    @property
+    def url(self) -> str:
+        """What was asked for."""
+    @property
+    def proxy(self) -> str:
+        """The proxy the trace begins in."""
+    @property
+    def ok(self) -> bool:
+        """Whether the request arrives: an endpoint gets it, or Envoy itself answers with a status below 400."""
+    @property
+    def verdict(self) -> Verdict:
+        """How it ends; as text 503 NC cluster_not_found."""
+    @property
+    def source(self) -> str:
+        """Where the client connects from, \"\" when that is not known."""
+    @property
+    def destination(self) -> str:
+        """The address and port the client connects to."""
+    @property
+    def hops(self) -> list:
+        """The listeners it passes, in order, each a Hop."""
+    @property
+    def clusters(self) -> list:
+        """The clusters that requests like this one go to from the first proxy: each with name and share, 0 to 1."""
+    @property
+    def endpoints(self) -> list:
+        """The endpoints of the cluster that is followed from the first proxy: each with name, address, port, share (of the cluster's requests), health, why, priority, weight, locality, workload and namespace."""
+    @property
+    def may_answer(self) -> list:
+        """The filters on the way that may answer by themselves, which cannot be told from the configuration."""
+    @property
+    def unmodelled(self) -> list:
+        """What could not be decided, a phrase each."""
+    @property
+    def steps(self) -> list:
+        """The decisions of all hops in order, each a Step."""
+    @property
+    def errors(self) -> list:
+        """The proxies on the way that could not be read: each with proxy, source, stage and reason."""
+    def text(self, all: bool = False) -> str:
+        """The trace as a tree, as the prompt shows it."""
+    def mermaid(self) -> str:
+        """The trace as a Mermaid flowchart, for a page or an issue."""
+    def svg(self) -> str:
+        """The trace as a picture."""
+
+class Hop(Value):
+    """The way through one listener of one proxy."""
+    @property
+    def proxy(self) -> str:
+        """The proxy."""
+    @property
+    def listener(self) -> str:
+        """The listener that has the connection."""
+    @property
+    def chain(self) -> str:
+        """The filter chain that takes it, often without a name."""
+    @property
+    def http(self) -> bool:
+        """Whether it is seen as HTTP here, rather than as bytes to pass on."""
+    @property
+    def virtual_host(self) -> str:
+        """The virtual host, \"\" when there is none."""
+    @property
+    def route(self) -> str:
+        """The name of the route, often \"\"; where says which it is."""
+    @property
+    def where(self) -> str:
+        """Where the route is in its table."""
+    @property
+    def cluster(self) -> str:
+        """The cluster that is followed; of several the one with the greatest share."""
+    @property
+    def clusters(self) -> list:
+        """The clusters requests like this one go to: each with name and share."""
+    @property
+    def mirrors(self) -> list:
+        """The clusters that get copies: each with name and share."""
+    @property
+    def path(self) -> str:
+        """The path after rewriting."""
+    @property
+    def host(self) -> str:
+        """The host after rewriting."""
+    @property
+    def redirect(self) -> str:
+        """The location of a redirect."""
+    @property
+    def endpoints(self) -> list:
+        """The endpoints of the cluster: each with name, address, port, share, health, why, priority, weight, locality, workload and namespace."""
+    @property
+    def endpoint(self) -> str:
+        """The endpoint that is followed; of several the one with the greatest share."""
+    @property
+    def tls(self) -> str:
+        """How the connection to it is made: plaintext, TLS, mTLS, istio mTLS, internal, other or \"\"."""
+    @property
+    def may_answer(self) -> list:
+        """The filters that may answer by themselves."""
+    @property
+    def answers(self) -> list:
+        """What these filters answer, as far as it is known: each with filter, share (the part of requests that is answered; 0 when that cannot be told) and verdict."""
+    @property
+    def delay(self) -> str:
+        """How long a filter holds requests back, as 2s; \"\" for not at all."""
+    @property
+    def delay_share(self) -> float:
+        """The part of requests that is held back, 0 to 1."""
+    @property
+    def steps(self) -> list:
+        """The decisions in order, each a Step."""
+    @property
+    def unmodelled(self) -> list:
+        """What could not be decided, a phrase each."""
+
+class Verdict(Value):
+    """How a request ends, as Envoy logs it. It is true when an endpoint gets the request."""
+    @property
+    def reached(self) -> bool:
+        """Whether an endpoint that is no proxy of the mesh, or the application behind one, gets the request."""
+    @property
+    def code(self) -> int | None:
+        """The status Envoy answers with; None when the application answers, or the connection is closed."""
+    @property
+    def flags(self) -> str:
+        """The response flags in the access log, as NR, UH or NC."""
+    @property
+    def details(self) -> str:
+        """The response code details in the access log, as route_not_found."""
+    @property
+    def reason(self) -> str:
+        """Why, in one sentence."""
+    @property
+    def text(self) -> str:
+        """The verdict in one line, as str() gives it."""
+
+class WhyNot(Value):
+    """What would have to be otherwise for a request to go to a cluster. It is true when the request does go there; as text it is sentences."""
+    @property
+    def cluster(self) -> str:
+        """The cluster asked for."""
+    @property
+    def goes(self) -> bool:
+        """Whether the request goes there, or a part of requests like it."""
+    @property
+    def shares(self) -> list:
+        """The part of requests like it that goes there: each cluster with name and share."""
+    @property
+    def clusters(self) -> list:
+        """The names of such clusters that the proxies on the way have."""
+    @property
+    def ways(self) -> list:
+        """What leads there, what lacks the least first: each with proxy, listener, chain, virtual_host, route, where, object (the Istio object it was made from), clusters (name and share), first (the route that comes before it and takes the request, or \"\") and lacks (what would have to be otherwise, a phrase each)."""
+    @property
+    def lines(self) -> list:
+        """The answer in sentences."""
+    def text(self) -> str:
+        """The sentences, a line each."""
+
+class Finding(Value):
+    """What was found out about one thing that questions need: a permission, a control plane, a section of a recording. It is true when the thing is as it should be."""
+    @property
+    def source(self) -> str:
+        """The source it was found in, \"\" of the mesh as a whole."""
+    @property
+    def area(self) -> str:
+        """What kind of thing it is, such as permissions."""
+    @property
+    def subject(self) -> str:
+        """The thing."""
+    @property
+    def outcome(self) -> Literal["ok", "limited", "denied", "absent", "unreachable"]:
+        """ok; limited: it works in part; denied: this user may not; absent: there is no such thing; unreachable: it does not answer."""
+    @property
+    def detail(self) -> str:
+        """What was found, or what is wrong."""
+    @property
+    def questions(self) -> list:
+        """The calls and fields that it answers or, when it is not ok, leaves open."""
+    @property
+    def asked(self) -> bool:
+        """Whether only somebody who asks for it needs it, such as a token."""
+    @property
+    def next(self) -> str:
+        """What to do about it, \"\" when there is nothing to do."""
+
+class Findings(Collection):
+    """What an examination of the mesh's sources found."""
+    def __iter__(self) -> Iterator[Finding]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class ServerInfo(Value):
+    """What an Envoy says of its own process."""
+    @property
+    def proxy(self) -> Proxy:
+        """The proxy that has it."""
+    @property
+    def source(self) -> str:
+        """The source it was read from."""
+    @property
+    def raw(self) -> JSONObject:
+        """What Envoy answered, as nested values."""
+    @property
+    def version(self) -> str:
+        """Its build: commit, version, and how it was built."""
+    @property
+    def envoy_version(self) -> str:
+        """Its version."""
+    @property
+    def state(self) -> Literal["LIVE", "DRAINING", "PRE_INITIALIZING", "INITIALIZING"]:
+        """What it is doing."""
+    @property
+    def uptime(self) -> Any:
+        """How long this process has run."""
+    @property
+    def uptime_all_epochs(self) -> Any:
+        """How long the processes have run that replaced one another by hot restart."""
+    @property
+    def hot_restart_version(self) -> str:
+        """The version of its hot restart, or disabled."""
+    @property
+    def command_line(self) -> JSONObject | None:
+        """The options it was started with."""
+    @property
+    def node(self) -> JSONObject | None:
+        """How it introduces itself to its control plane."""
+
+class LoadedCertificate(Value):
+    """A certificate that an Envoy has in use, as its TLS contexts list them. Of a chain it tells of the first certificate only; p.secrets() has them whole."""
+    @property
+    def proxy(self) -> Proxy:
+        """The proxy that has it."""
+    @property
+    def source(self) -> str:
+        """The source it was read from."""
+    @property
+    def raw(self) -> JSONObject:
+        """What Envoy answered, as nested values."""
+    @property
+    def path(self) -> str:
+        """The file it was read from, or <inline>."""
+    @property
+    def kind(self) -> Literal["cert_chain", "ca_cert"]:
+        """cert_chain: its own; ca_cert: one that it verifies others with."""
+    @property
+    def sans(self) -> list:
+        """The names it is for: SPIFFE ids, DNS names, addresses."""
+    @property
+    def serial(self) -> str:
+        """Its serial number in hexadecimal."""
+    @property
+    def days_left(self) -> float | None:
+        """How long until it expires, in days, negative afterwards; by the mesh's clock. Envoy's own days_until_expiration is in raw."""
+    @property
+    def valid_from(self) -> Any | None:
+        """When it becomes valid."""
+    @property
+    def expiration(self) -> Any | None:
+        """When it expires."""
+    @property
+    def contexts(self) -> int:
+        """How many TLS contexts have it."""
+
+class LoadedCertificates(Collection):
+    """The certificates that an Envoy has in use, each once, in the order of its TLS contexts."""
+    def __iter__(self) -> Iterator[LoadedCertificate]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class KubernetesObject(Value):
+    """An object of Kubernetes beside the mesh: a VirtualService, a Service, a Pod or of any other kind that the API server serves. The values of Secrets are redacted."""
+    @property
+    def kind(self) -> str:
+        """Its kind, such as VirtualService."""
+    @property
+    def api_version(self) -> str:
+        """The group and version it is written in, such as networking.istio.io/v1."""
+    @property
+    def name(self) -> str:
+        """Its name."""
+    @property
+    def namespace(self) -> str:
+        """Its namespace, \"\" for a kind that has none."""
+    @property
+    def labels(self) -> dict:
+        """Its labels."""
+    @property
+    def annotations(self) -> dict:
+        """Its annotations."""
+    @property
+    def created(self) -> Any | None:
+        """When it was created."""
+    @property
+    def age(self) -> Any | None:
+        """How long ago that was, by the mesh's clock."""
+    @property
+    def source(self) -> str:
+        """The source it was read from, which tells the clusters of one mesh apart."""
+    @property
+    def spec(self) -> JSONObject | None:
+        """What it asks for."""
+    @property
+    def status(self) -> JSONObject | None:
+        """What became of it."""
+    @property
+    def raw(self) -> JSONObject:
+        """All of it as nested values, keys in the order they were sent. managedFields are left out, as kubectl does, unless objects(..., managed_fields=True) asks for them."""
+    @property
+    def mesh(self) -> Mesh:
+        """The mesh it stands beside."""
+    def touches(self, proxy: str | Proxy | list | tuple | Collection | None = None) -> Resources:
+        """The resources of the proxies that were made from it, by the marks that Istio leaves in them: clusters of a DestinationRule, Service or ServiceEntry, route tables and listeners of a VirtualService, Gateway or route of the Gateway API, listeners of an AuthorizationPolicy, Sidecar or WasmPlugin, secrets of a Secret. An error for kinds that leave no mark, such as EnvoyFilter."""
+
+class KubernetesObjects(Collection):
+    """Objects of Kubernetes, sorted by namespace and name."""
+    def __iter__(self) -> Iterator[KubernetesObject]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+
+class Resources(Collection):
+    """Resources of several kinds."""
+    def __iter__(self) -> Iterator[Resource]: ...
+    def __getitem__(self, i: Any) -> Any: ...
+    @property
+    def proxies(self) -> Proxies:
+        """The proxies that have them, each once."""
+
+class ObjectKind(Value):
+    """A kind of object that the mesh's sources have."""
+    @property
+    def name(self) -> str:
+        """What it is called in objects, such as VirtualService."""
+    @property
+    def plural(self) -> str:
+        """Its plural, such as virtualservices."""
+    @property
+    def api_version(self) -> str:
+        """Its group and version."""
+    @property
+    def short_names(self) -> list:
+        """Its short names, such as vs."""
+    @property
+    def namespaced(self) -> bool:
+        """Whether its objects have a namespace."""
+
+class ObjectKinds(Collection):
+    """Kinds of objects, sorted by name."""
+    def __iter__(self) -> Iterator[ObjectKind]: ...
     def __getitem__(self, i: Any) -> Any: ...
 
 class Check(Value):
@@ -1039,6 +1554,9 @@ def config_dump(x: Any) -> Proxy:
 def diff(a: Any, b: Any, ignore: list | tuple | Collection | str = [], exact: bool = False) -> Diff:
     """How b differs from a, by what they say: resources by kind, name and state, virtual hosts by name, endpoints by address, routes in their order; what cannot matter is ignored. Two meshes are compared proxy by proxy, or, when each has one, these two. b - a is the same."""
 
+def doctor() -> Findings:
+    """What the mesh's sources can answer, and why not more: permissions, control planes and Envoys that answer, sections that recordings have. Nothing is changed by it."""
+
 def endpoints(cluster: str | Cluster | None = None, address: str | None = None, port: int | None = None, status: Literal["HEALTHY", "UNHEALTHY", "DRAINING", "TIMEOUT", "DEGRADED", "UNKNOWN"] | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> Endpoints:
     """The hosts of clusters: live ones with health and counters when the source has /clusters, else as they were sent."""
 
@@ -1060,17 +1578,20 @@ def listener(x: Any) -> Listener:
 def listeners(name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, port: int | None = None, address: str | None = None, type: Literal["HTTP", "TCP", "HTTP+TCP", "UNKNOWN"] | None = None, direction: Literal["inbound", "outbound"] | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> Listeners:
     """Listeners, those in use unless a state is given."""
 
+def objects(kind: str, name: str | None = None, namespace: str | None = None, labels: str | dict | None = None, *, managed_fields: bool = False) -> KubernetesObjects:
+    """The objects of a kind that stand beside the mesh, from the Kubernetes clusters it is read from; from an istiod, Istio's own configuration."""
+
 def open(spec: str) -> Mesh:
     """Another mesh, to compare with. Scripts may open files under their folders, and what the command line allows."""
 
 def print(*args: Any, sep: str = " ") -> None:
     """Prints values. A single collection or object is shown as at the prompt."""
 
-def proxies(name: str | None = None, namespace: str | None = None, workload: str | None = None, labels: dict | None = None, cluster_id: str | None = None, type: Literal["sidecar", "router", "waypoint", "ztunnel", "agentgateway"] | None = None, connected: bool | None = None, *, share: bool = False, cds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, lds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, eds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, rds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, ecds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, sds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None) -> Proxies:
+def proxies(name: str | None = None, namespace: str | None = None, workload: str | None = None, labels: dict | None = None, cluster_id: str | None = None, type: Literal["sidecar", "router", "waypoint", "ztunnel", "agentgateway"] | None = None, connected: bool | None = None, *, ready: bool | None = None, revision: str | None = None, share: bool = False, cds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, lds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, eds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, rds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, ecds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None, sds: Literal["SYNCED", "STALE", "NOT_SENT", "ERROR"] | None = None) -> Proxies:
     """The proxies that the mesh's sources know, sorted by name."""
 
-def proxy(name: str) -> Proxy:
-    """The one proxy of this name. When several proxies of one workload answer to it the first that is connected is taken; several workloads are an error that lists them."""
+def proxy(name: str, *, namespace: str | None = None, cluster_id: str | None = None) -> Proxy:
+    """The one proxy of this name. When several proxies of one workload answer to it the first that is connected and ready is taken; several workloads are an error that lists them."""
 
 def read_file(path: str) -> str:
     """The text of a file under the working directory or the script's folder."""
@@ -1101,6 +1622,9 @@ def table(rows: list | tuple | Collection, columns: list | tuple | Collection | 
 
 def wait(fn: Callable, timeout: Any = "60s", every: Any = "2s") -> Any:
     """Calls fn until it gives something true, and gives that. Each call sees the mesh anew. It is an error when the time is over."""
+
+def why_not(trace: Trace, cluster: str) -> WhyNot:
+    """What would have to be otherwise for a traced request to go to a cluster: the routes that lead there, the conditions of each that the request does not meet, the route that comes first, weights of 0, and clusters that do not exist."""
 
 def write_file(path: str, text: str | bytes) -> None:
     """Writes a file under the folder that --out names, whole or not at all."""

@@ -147,6 +147,13 @@ func question(a complete.Argument) string {
 		return mesh + ".proxies().names"
 	case name == "proxy" && a.Parameter == "name":
 		return "(lambda ps: ps.names + [p.workload for p in ps if p.workload])(" + mesh + ".proxies())"
+	case name == "objects" && a.Parameter == "kind":
+		return "[k.name for k in " + mesh + ".object_kinds()]"
+	case name == "objects":
+		if a.First == "" || a.Parameter != "name" && a.Parameter != "namespace" {
+			return ""
+		}
+		return fmt.Sprintf("[x.%s for x in %s.objects(%s)]", a.Parameter, mesh, starlark.String(a.First))
 	case a.Parameter == "cluster":
 		return proxy + ".clusters().names"
 	}

@@ -243,6 +243,10 @@ func TestQuestion(t *testing.T) {
 		{complete.Argument{Function: "Mesh.clusters", Parameter: "name", Receiver: recv}, "[x.name for x in r.proxies()[0].clusters()]"},
 		{complete.Argument{Function: "endpoints", Parameter: "cluster"}, "mesh.proxies()[0].clusters().names"},
 		{complete.Argument{Function: "listeners", Parameter: "proxy"}, "mesh.proxies().names"},
+		{complete.Argument{Function: "objects", Parameter: "kind"}, "[k.name for k in mesh.object_kinds()]"},
+		{complete.Argument{Function: "Mesh.objects", Parameter: "name", First: `v"s`, Receiver: recv}, `[x.name for x in r.objects("v\"s")]`},
+		{complete.Argument{Function: "objects", Parameter: "name"}, ""},
+		{complete.Argument{Function: "objects", Parameter: "labels", First: "vs"}, ""},
 		{complete.Argument{Function: "open", Parameter: "spec"}, ""},
 		{complete.Argument{Function: "nothing", Parameter: "x"}, ""},
 	} {

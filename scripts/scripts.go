@@ -15,6 +15,10 @@
 //	references  missing-cluster, missing-route-table, empty-subset
 //	rejected    rejected-resource, rejected-update, warming, draining
 //	versions    version-skew, mixed-versions
+//	reach       unreachable, unknown-host, partly-unreachable, wrong-cluster,
+//	            may-answer
+//
+// All but reach look at the mesh as it is; reach asks about one request, which has to be named.
 //
 // A check is named after its fault. It is recorded once with ok when the mesh
 // does not have the fault, else once for each fault, whichever proxies have it:

@@ -141,9 +141,9 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
-// oneSided lists the shipped runbooks that do not compare two sides of a proxy.
+// oneSided lists the shipped runbooks that look at a mesh as it is: unsynced compares two sides of a proxy, reach asks about one request.
 func oneSided() []string {
-	return slices.DeleteFunc(scripts.New().Names(), func(n string) bool { return n == "unsynced" })
+	return slices.DeleteFunc(scripts.New().Names(), func(n string) bool { return n == "unsynced" || n == "reach" })
 }
 
 // open makes a mesh of source specs.
@@ -256,6 +256,66 @@ func TestUnsynced(t *testing.T) {
 	}
 }
 
+// TestReach holds what reach says of requests in the demo: one that arrives, and each way in which one does not.
+func TestReach(t *testing.T) {
+	d, err := demo.Start(t.Context(), demo.Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	m := open(t, now, d.Sources()...)
+	for _, tc := range []struct {
+		name   string
+		args   []string
+		failed bool
+	}{
+		{"arrives", []string{"--client", "productpage-v1", "--url", "http://reviews:9080/reviews/7"}, false},
+		{"header", []string{"--client", "orders-v1", "--url", "http://inventory:8080/", "--headers", "end-user=beta,x-trace=1=2"}, true},
+		{"denied", []string{"--client", "productpage-v1", "--url", "http://ratings:9080/"}, true},
+		{"identity", []string{"--client", "productpage-v1", "--url", "http://ratings:9080/", "--principal", "spiffe://cluster.local/ns/default/sa/bookinfo-reviews"}, false},
+		{"unhealthy", []string{"--client", "checkout-v1", "--url", "http://payment:8080/"}, true},
+		{"partly", []string{"--client", "orders-v1", "--url", "http://inventory:8080/"}, true},
+		{"expected", []string{"--client", "productpage-v1", "--url", "http://reviews:9080/", "--expect", "reviews"}, false},
+		{"unexpected", []string{"--client", "productpage-v1", "--url", "http://reviews:9080/", "--expect", "*|v2|*"}, true},
+		{"gateway", []string{"--client", "istio-ingressgateway", "--url", "http://bookinfo.example.com/productpage"}, false},
+		{"no-route", []string{"--client", "istio-ingressgateway", "--url", "http://bookinfo.example.com/admin", "--method", "DELETE"}, true},
+		{"misspelt", []string{"--client", "productpage-v1", "--url", "http://reviwes:9080/"}, true},
+		{"internet", []string{"--client", "productpage-v1", "--url", "http://api.example.com/"}, false},
+		{"tcp", []string{"--client", "productpage-v1", "--url", "tcp://kubernetes:443"}, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			out := run(t, m, "reach", tc.args...)
+			if out.Failed() != tc.failed {
+				t.Errorf("failed is %t, want %t", out.Failed(), tc.failed)
+			}
+			golden(t, "testdata/reach/"+tc.name+".txt", report(out))
+		})
+	}
+}
+
+// TestReachMistakes holds what stops reach: it is not taken for a request that does not arrive.
+func TestReachMistakes(t *testing.T) {
+	a, err := txtar.ParseFile("testdata/healthy.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := mesh.New([]mesh.Source{newWritten(t, a)}, mesh.Options{Now: now})
+	for _, tc := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--client", "nobody", "--url", "http://reviews:9080/"}, "nobody"},
+		{[]string{"--client", "cart", "--url", "ftp://reviews/"}, "ftp"},
+		{[]string{"--client", "cart", "--url", "http://reviews:9080/", "--headers", "end-user"}, "is not of the form name=value"},
+		{[]string{"--url", "http://reviews:9080/"}, "--client"},
+	} {
+		s := session.New(session.Options{Mesh: m, Predeclared: builtins.Predeclared(), Library: scripts.New(), Clock: time.Now})
+		if out := s.RunRunbook(t.Context(), "reach", tc.args); out.Err == nil || !strings.Contains(out.Err.Error(), tc.want) {
+			t.Errorf("%q: %v, want an error with %q", tc.args, out.Err, tc.want)
+		}
+	}
+}
+
 // TestVet holds that the shipped files have no mistakes that can be found
 // without running them.
 func TestVet(t *testing.T) {
@@ -316,8 +376,8 @@ func TestDeclared(t *testing.T) {
 		for _, p := range info.Problems {
 			t.Errorf("%s: %v", name, p)
 		}
-		if !info.Records || !info.Runnable() {
-			t.Errorf("%s: meshlark check would not run it", name)
+		if !info.Records || info.Runnable() != (name != "reach") {
+			t.Errorf("%s: whether meshlark check runs it without being asked is not as it should be", name)
 		}
 		for _, a := range info.Args {
 			if a.Doc == "" {

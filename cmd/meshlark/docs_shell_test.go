@@ -45,6 +45,7 @@ func newDocShell(t *testing.T, d *demo.Mesh, where places) *docShell {
 		}
 		whole.parts = append(whole.parts, part)
 	}
+	whole.ObjectSource = whole.parts[0].(mesh.ObjectSource) // a control plane
 	m := mesh.New([]mesh.Source{whole}, mesh.Options{Clock: func() time.Time { return docsNow }})
 	dir, err := os.Getwd()
 	if err != nil {
@@ -78,7 +79,10 @@ func newDocShell(t *testing.T, d *demo.Mesh, where places) *docShell {
 }
 
 // demoSource is the demo mesh as one source, as the program has it.
-type demoSource struct{ parts []mesh.Source }
+type demoSource struct {
+	mesh.ObjectSource
+	parts []mesh.Source
+}
 
 func (*demoSource) Spec() string { return "demo" }
 func (*demoSource) Live() bool   { return true }

@@ -29,7 +29,7 @@ const notRun = 1
 
 // pages are the pages of docs that are written by hand and tell how to use
 // meshlark.
-var pages = []string{"README.md", "tutorial.md", "from-istioctl.md", "runbooks.md"}
+var pages = []string{"README.md", "tutorial.md", "from-istioctl.md", "runbooks.md", "trace.md", "access.md", "live.md"}
 
 // docsNow is the time at which the shells of the pages run. Commands run now.
 var docsNow = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)

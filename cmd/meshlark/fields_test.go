@@ -23,7 +23,9 @@ func TestFields(t *testing.T) {
 	var out strings.Builder
 	for _, expr := range []string{
 		`proxies()`, `istiods()`, `listeners()`, `routes()`, `routes().routes`, `clusters()`, `endpoints()`, `secrets()`,
-		`proxy("productpage-v1-abc").bootstrap()`, `listeners(port=9080)[0].filter_chains`, `routes("9080")[0].virtual_hosts`,
+		`proxy("productpage-v1-abc").bootstrap()`, `listeners(port=9080)[0].filter_chains`, `doctor()`, `routes("9080")[0].virtual_hosts`, `objects("vs")`,
+		`routes("9080")[0].match(host="reviews", headers={"end-user": "jason"})`, `listeners(port=9080)[0].match(dst_ip="10.0.0.1")`,
+		`proxy("productpage-v1-abc").trace("http://reviews:9080/")`, `why_not(proxy("productpage-v1-abc").trace("http://reviews:9080/"), "*v2*")`,
 	} {
 		var stdout, stderr strings.Builder
 		status := cli.Run(t.Context(), []string{
@@ -67,13 +69,14 @@ func TestFields(t *testing.T) {
 }
 
 // fieldNames lists the paths of the fields of objects, those of objects in
-// them included. The names of labels are no fields.
+// them included. The names of labels and annotations, and what Kubernetes
+// objects say, are no fields.
 func fieldNames(prefix string, objects []map[string]any) []string {
 	var names []string
 	for _, o := range objects {
 		for name, v := range o {
 			names = append(names, prefix+name)
-			if name == "labels" {
+			if slices.Contains([]string{"labels", "annotations", "spec", "status"}, name) {
 				continue
 			}
 			switch v := v.(type) {

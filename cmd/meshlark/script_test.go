@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,6 +32,8 @@ func TestMain(m *testing.M) {
 //	kubeconfig FILE CONTEXT=URL...
 //	                          write a kubeconfig, the first context the current
 //	                          one
+//	for-each PATTERN FLAGS... run diff, check, run and doctor on a cluster that
+//	                          cannot be read; each must say so
 //	istiod VAR                start a server that answers as the recorded istiod
 //	                          did; its URL is in $VAR
 //
@@ -68,6 +72,7 @@ func TestScripts(t *testing.T) {
 			"status":     expectStatus,
 			"faulty":     startFaulty,
 			"kubeconfig": writeKubeconfig,
+			"for-each":   expectUnreadable,
 			"istiod": func(ts *testscript.TestScript, neg bool, args []string) {
 				if neg || len(args) != 1 {
 					ts.Fatalf("usage: istiod VAR")
@@ -119,6 +124,29 @@ func expectStatus(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// expectUnreadable runs the commands that need a mesh where there is none to read.
+func expectUnreadable(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 {
+		ts.Fatalf("usage: for-each PATTERN FLAGS...")
+	}
+	want := regexp.MustCompile(args[0])
+	for _, command := range [][]string{{"diff", "web"}, {"check", "stale"}, {"run", "stale"}, {"doctor"}} {
+		line := slices.Concat([]string{"4", "meshlark", command[0]}, args[1:], command[1:])
+		expectStatus(ts, false, line)
+		told := ts.ReadFile("stderr")
+		if command[0] == "doctor" { // which says in one place what is wrong, in another what to do
+			told = ts.ReadFile("stdout")
+			if !strings.Contains(told, "leaves open: everything") {
+				ts.Fatalf("doctor does not say that nothing can be asked")
+			}
+			continue
+		}
+		if !want.MatchString(told) || strings.Contains(told, "Traceback") {
+			ts.Fatalf("meshlark %s does not say %s", strings.Join(line[2:], " "), want)
+		}
+	}
+}
+
 // serve starts a server until the end of the script.
 func serve(ts *testscript.TestScript, variable string, h http.Handler) {
 	s := httptest.NewServer(h)
@@ -130,7 +158,7 @@ func serve(ts *testscript.TestScript, variable string, h http.Handler) {
 // startFaulty starts a server that fails in one of the ways that servers do.
 func startFaulty(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
-		ts.Fatalf("usage: faulty refuse|hang|close|cut|401|403|503|html|empty VAR")
+		ts.Fatalf("usage: faulty refuse|hang|close|cut|401|403|anonymous|503|html|empty VAR")
 	}
 	mode, variable := args[0], args[1]
 	if mode == "refuse" {
@@ -160,6 +188,10 @@ func startFaulty(ts *testscript.TestScript, neg bool, args []string) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusForbidden)
 			fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"pods is forbidden: User \"dev\" cannot list resource \"pods\"","reason":"Forbidden","code":403}`)
+		case "anonymous":
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"pods is forbidden: User \"system:anonymous\" cannot list resource \"pods\"","reason":"Forbidden","code":403}`)
 		case "503":
 			http.Error(w, "upstream connect error or disconnect/reset before headers", http.StatusServiceUnavailable)
 		case "html":

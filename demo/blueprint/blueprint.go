@@ -81,6 +81,9 @@ type Share struct {
 type Registry struct {
 	Services []*Service
 	Rules    map[string][]Rule // of the VirtualServices of sidecars, by host
+	// Callers are the service accounts of the same namespace that the AuthorizationPolicy of a service's name lets call it, by host. Services that
+	// are not here have none, and let everybody.
+	Callers map[string][]string
 }
 
 // visible gives the services that a proxy may call: all, or those of its egress list.

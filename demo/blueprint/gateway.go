@@ -7,6 +7,14 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 )
 
+// What bookinfo is published by: the port of its Gateway, and the paths of the VirtualService bound to it.
+const gatewayPort = 8080
+
+var (
+	publishedPaths    = []string{"/productpage", "/login", "/logout"}
+	publishedPrefixes = []string{"/static", "/api/v1/products"}
+)
+
 // gateway makes the listener and the route table of a gateway that bookinfo is published on. A gateway that no Gateway object selects
 // has neither.
 func (r *Registry) gateway(n *Proxy) ([]*listenerv3.Listener, []*routev3.RouteConfiguration) {
@@ -15,7 +23,7 @@ func (r *Registry) gateway(n *Proxy) ([]*listenerv3.Listener, []*routev3.RouteCo
 	}
 	l := &listenerv3.Listener{
 		Name:    "0.0.0.0_8080",
-		Address: socketAddress("0.0.0.0", 8080),
+		Address: socketAddress("0.0.0.0", gatewayPort),
 		FilterChains: []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{connectionManager(&hcmv3.HttpConnectionManager{
 			StatPrefix:     "outbound_0.0.0.0_8080;",
 			RouteSpecifier: &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{ConfigSource: viaADS(), RouteConfigName: "http.8080"}},
@@ -26,10 +34,10 @@ func (r *Registry) gateway(n *Proxy) ([]*listenerv3.Listener, []*routev3.RouteCo
 	}
 	host := Host(n.Publishes, "default")
 	vhost := &routev3.VirtualHost{Name: "*:80", Domains: []string{"*"}, IncludeRequestAttemptCount: true}
-	for _, path := range []string{"/productpage", "/login", "/logout"} {
+	for _, path := range publishedPaths {
 		vhost.Routes = append(vhost.Routes, published(host, &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Path{Path: path}, CaseSensitive: boolean(true)}))
 	}
-	for _, prefix := range []string{"/static", "/api/v1/products"} {
+	for _, prefix := range publishedPrefixes {
 		vhost.Routes = append(vhost.Routes, published(host, &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: prefix}, CaseSensitive: boolean(true)}))
 	}
 	return []*listenerv3.Listener{l}, []*routev3.RouteConfiguration{{

@@ -9,14 +9,17 @@ import (
 	udpav1 "github.com/cncf/xds/go/udpa/type/v1"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	rbacconfigv3 "github.com/envoyproxy/go-control-plane/envoy/config/rbac/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	corsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/cors/v3"
 	faultv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/fault/v3"
+	rbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/rbac/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	httpinspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/http_inspector/v3"
 	originaldstv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/original_dst/v3"
 	tlsinspectorv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/listener/tls_inspector/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	networkrbacv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/rbac/v3"
 	tcpv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -42,7 +45,7 @@ func (r *Registry) listeners(n *Proxy, services []*Service) []*listenerv3.Listen
 		out = append(out, OutboundHTTP(port, 0))
 	}
 	slices.SortFunc(out, func(a, b *listenerv3.Listener) int { return cmp.Compare(a.Name, b.Name) })
-	return append(out, virtualOutbound(), virtualInbound(n))
+	return append(out, virtualOutbound(), r.virtualInbound(n))
 }
 
 func outboundTCP(s *Service, p Port) *listenerv3.Listener {
@@ -100,13 +103,21 @@ func virtualOutbound() *listenerv3.Listener {
 	}
 }
 
-func virtualInbound(n *Proxy) *listenerv3.Listener {
+func (r *Registry) virtualInbound(n *Proxy) *listenerv3.Listener {
 	own := "inbound|" + decimal(n.Port) + "||"
+	rules := r.access(n)
 	service := func() *listenerv3.Filter {
-		return inboundHTTP("inbound_0.0.0.0_"+decimal(n.Port)+";", inlineRoutes(own, "inbound|http|"+decimal(n.Port), "/", own, Host(n.App, n.Namespace)+":"+decimal(n.Port)+"/*"))
+		return inboundHTTP(rules, "inbound_0.0.0.0_"+decimal(n.Port)+";", inlineRoutes(own, "inbound|http|"+decimal(n.Port), "/", own, Host(n.App, n.Namespace)+":"+decimal(n.Port)+"/*"))
 	}
 	rest := func() *listenerv3.Filter {
-		return inboundHTTP("InboundPassthroughCluster;", inlineRoutes("InboundPassthroughCluster", "inbound|http|0", "/", "InboundPassthroughCluster", ":0/*"))
+		return inboundHTTP(rules, "InboundPassthroughCluster;", inlineRoutes("InboundPassthroughCluster", "inbound|http|0", "/", "InboundPassthroughCluster", ":0/*"))
+	}
+	bytes := func() []*listenerv3.Filter {
+		filters := []*listenerv3.Filter{peerExchange(), tcpProxy("InboundPassthroughCluster")}
+		if rules != nil {
+			filters = slices.Insert(filters, 1, networkFilter("envoy.filters.network.rbac", &networkrbacv3.RBAC{Rules: rules, StatPrefix: "tcp."}))
+		}
+		return filters
 	}
 	istioALPN := []string{"istio-http/1.0", "istio-http/1.1", "istio-h2"}
 	return &listenerv3.Listener{
@@ -132,13 +143,13 @@ func virtualInbound(n *Proxy) *listenerv3.Listener {
 			{
 				Name:             "virtualInbound",
 				FilterChainMatch: &listenerv3.FilterChainMatch{TransportProtocol: "tls", ApplicationProtocols: []string{"istio-peer-exchange", "istio"}},
-				Filters:          []*listenerv3.Filter{peerExchange(), tcpProxy("InboundPassthroughCluster")},
+				Filters:          bytes(),
 				TransportSocket:  mutualTLS("istio-peer-exchange", "h2", "http/1.1"),
 			},
 			{
 				Name:             "virtualInbound",
 				FilterChainMatch: &listenerv3.FilterChainMatch{TransportProtocol: "raw_buffer"},
-				Filters:          []*listenerv3.Filter{peerExchange(), tcpProxy("InboundPassthroughCluster")},
+				Filters:          bytes(),
 			},
 			{
 				Name:             "0.0.0.0_" + decimal(n.Port),
@@ -182,7 +193,11 @@ func mutualTLS(alpn ...string) *corev3.TransportSocket {
 	})}}
 }
 
-func inboundHTTP(statPrefix string, routes *routev3.RouteConfiguration) *listenerv3.Filter {
+func inboundHTTP(rules *rbacconfigv3.RBAC, statPrefix string, routes *routev3.RouteConfiguration) *listenerv3.Filter {
+	var filters []*hcmv3.HttpFilter
+	if rules != nil {
+		filters = append(filters, httpFilter("envoy.filters.http.rbac", &rbacv3.RBAC{Rules: rules}))
+	}
 	return connectionManager(&hcmv3.HttpConnectionManager{
 		StatPrefix:               statPrefix,
 		RouteSpecifier:           &hcmv3.HttpConnectionManager_RouteConfig{RouteConfig: routes},
@@ -191,11 +206,11 @@ func inboundHTTP(statPrefix string, routes *routev3.RouteConfiguration) *listene
 		SetCurrentClientCertDetails: &hcmv3.HttpConnectionManager_SetCurrentClientCertDetails{
 			Subject: boolean(true), Dns: true, Uri: true,
 		},
-	})
+	}, filters...)
 }
 
-// connectionManager completes an HTTP connection manager with what all of Istio's have.
-func connectionManager(m *hcmv3.HttpConnectionManager) *listenerv3.Filter {
+// connectionManager completes an HTTP connection manager with what all of Istio's have, behind access rules, if any.
+func connectionManager(m *hcmv3.HttpConnectionManager, access ...*hcmv3.HttpFilter) *listenerv3.Filter {
 	m.HttpFilters = []*hcmv3.HttpFilter{
 		httpFilter("istio.metadata_exchange", typedStruct("io.istio.http.peer_metadata.Config", map[string]any{
 			"upstream_discovery":   []any{map[string]any{"istio_headers": map[string]any{}}, map[string]any{"workload_discovery": map[string]any{}}},
@@ -205,6 +220,7 @@ func connectionManager(m *hcmv3.HttpConnectionManager) *listenerv3.Filter {
 		httpFilter("envoy.filters.http.cors", &corsv3.Cors{}),
 		httpFilter("envoy.filters.http.router", &routerv3.Router{}),
 	}
+	m.HttpFilters = slices.Insert(m.HttpFilters, 1, access...)
 	m.StreamIdleTimeout = seconds(0)
 	m.UseRemoteAddress = boolean(false)
 	m.Proxy_100Continue = true

@@ -14,6 +14,8 @@ import (
 	"github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/meshlark/meshlark/demo/blueprint"
 )
 
 // handler serves the paths of istiod's debug API that the simulation has (pilot/pkg/xds/debug.go). None of them changes anything.
@@ -25,6 +27,7 @@ func (i *Istiod) handler() http.Handler {
 			writeJSON(w, []remoteCluster{{ID: "Kubernetes", SyncStatus: "synced"}})
 		},
 		"config_dump": i.configDump,
+		"configz":     i.configz,
 		"connections": func(w http.ResponseWriter, _ *http.Request) { i.connections(w, false) },
 		"edsz":        i.edsz,
 		"syncz":       i.syncz,
@@ -38,6 +41,17 @@ func (i *Istiod) handler() http.Handler {
 	})
 	mux.HandleFunc("/ready", func(http.ResponseWriter, *http.Request) {})
 	return mux
+}
+
+// configz shows the objects that the configuration is made from.
+func (i *Istiod) configz(w http.ResponseWriter, _ *http.Request) {
+	i.mu.Lock()
+	objects := i.objects
+	i.mu.Unlock()
+	if objects == nil {
+		objects = []blueprint.Object{}
+	}
+	writeJSON(w, objects)
 }
 
 type remoteCluster struct {

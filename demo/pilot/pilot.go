@@ -48,6 +48,7 @@ type Istiod struct {
 
 	mu      sync.Mutex
 	push    string             // version of the last push
+	objects []blueprint.Object // that the configuration is made from
 	clients map[string]*client // by node id
 	streams map[int64]*connection
 	changed chan struct{} // closed, and replaced, whenever a stream got on
@@ -125,6 +126,13 @@ func (i *Istiod) XDS() string { return i.xds.Addr().String() }
 
 // Debug is the address of the debug API.
 func (i *Istiod) Debug() string { return i.debug.Addr().String() }
+
+// Configure tells which objects the configuration that is set from now on is made from.
+func (i *Istiod) Configure(objects []blueprint.Object) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.objects = objects
+}
 
 // Set pushes a configuration to a node, now or when it connects, as the push of the given version. Types of which nothing changed are not sent
 // again, and types that are empty and were never sent, clusters and listeners apart, have nothing to send.

@@ -50,6 +50,7 @@ type Provider interface {
 type Argument struct {
 	Function  string         // "proxy", or with its type for a method: "Proxy.clusters"
 	Parameter string         // the parameter's name
+	First     string         // the string given for the function's first parameter, "" when none is
 	Receiver  starlark.Value // of a method, nil when it would have to be computed
 }
 

@@ -215,6 +215,10 @@ func TestArguments(t *testing.T) {
 		`proxies()[0].clusters(fqdn="`: {Function: "Proxy.clusters", Parameter: "fqdn"},
 		`clusters(proxy=["`:            {Function: "clusters", Parameter: "proxy"},
 		`len(clusters(subset="`:        {Function: "clusters", Parameter: "subset"},
+		`objects("`:                    {Function: "objects", Parameter: "kind"},
+		`objects("vs", "`:              {Function: "objects", Parameter: "name", First: "vs"},
+		`objects(kind='vs', name="`:    {Function: "objects", Parameter: "name", First: "vs"},
+		`objects(f("vs"), name="`:      {Function: "objects", Parameter: "name"},
 	} {
 		p := &provider{}
 		calls := 0

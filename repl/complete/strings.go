@@ -103,11 +103,26 @@ func (e *Engine) values(ctx context.Context, s *scope, t text, i int) []string {
 		return nil
 	}
 	a := Argument{Function: fn.entry.Name, Parameter: strings.TrimLeft(p.Name, "*")}
+	if b.argument > b.at+1 {
+		a.First = t.literal(b.at+1, fn.entry.Params[0].Name)
+	}
 	if fn.recv != nil {
 		a.Function = fn.recv.typ + "." + fn.entry.Name
 		a.Receiver = fn.recv.value
 	}
 	return e.Provider.Names(ctx, a)
+}
+
+// literal is the string that is written out for an argument which begins at token i, alone or after its name; "" for anything else.
+func (t text) literal(i int, name string) string {
+	if t.is(i, name) && t.is(i+1, "=") {
+		i += 2
+	}
+	if i+1 >= len(t.toks) || t.toks[i].kind != stringToken || !t.is(i+1, ",") {
+		return ""
+	}
+	tok := t.toks[i]
+	return unescape(t.src[tok.content:tok.end-len(tok.quote)], tok)
 }
 
 // field lists what a field of a collection's elements can be, for calls that

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/meshlark/meshlark/builtins"
 	"github.com/meshlark/meshlark/display"
+	"github.com/meshlark/meshlark/kube"
 	"github.com/meshlark/meshlark/mesh"
 	"github.com/meshlark/meshlark/repl"
 	"github.com/meshlark/meshlark/repl/editor"
@@ -63,6 +65,7 @@ type app struct {
 	stdout, stderr io.Writer
 	outStyle       display.Style
 	errStyle       display.Style
+	connecting     sync.Once         // the note that nodes appear connected
 	progress       *display.Progress // nil where nobody looks
 	transport      *transport
 	store          *resource.Store // shared by all meshes of the run
@@ -200,19 +203,27 @@ func (a *app) report(err error) {
 		return
 	}
 	text := err.Error()
+	var usage *usageError
 	var script *session.Error
 	var unreachable *mesh.UnreachableError
-	if errors.As(err, &script) {
+	var none *kube.NoConfigError
+	if errors.As(err, &usage) && errors.As(err, &none) && !a.options.debug {
+		text = usage.Error() // the command line named no mesh, wherever in a script one was needed first
+	} else if errors.As(err, &script) {
 		text = script.Detail()
 		if errors.As(err, &unreachable) && !a.options.debug { // where it was asked for says nothing about it
 			text = script.Msg
+		}
+		if script.Kind == session.Deadline {
+			if waiting := a.transport.outstanding(); waiting != "" {
+				text += "; still waiting for " + waiting
+			}
 		}
 		if a.options.debug && script.Stack != "" {
 			text += "\n" + script.Stack
 		}
 	}
-	var usage *usageError
-	if errors.As(err, &usage) && usage.hint != "" {
+	if usage != nil && usage.hint != "" {
 		text += "\n" + usage.hint
 	}
 	a.note("%s", a.errStyle.Paint(display.Bad, "meshlark: ")+display.CleanLines(text))
@@ -232,9 +243,10 @@ func (a *app) openMesh(specs []string) (*mesh.Mesh, error) {
 		return nil, err
 	}
 	o := mesh.Options{
-		Now:      a.options.now.Time,
-		MaxFetch: int64(a.options.maxFetch),
-		Store:    a.store,
+		Now:       a.options.now.Time,
+		Namespace: a.options.cluster.namespace,
+		MaxFetch:  int64(a.options.maxFetch),
+		Store:     a.store,
 		Progress: func(stage string, done, total int) {
 			a.transport.silent.Store(done < total)
 			a.say(fmt.Sprintf("%s: %d of %d proxies", stage, done, total))

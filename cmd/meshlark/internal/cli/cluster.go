@@ -21,6 +21,7 @@ type clusterFlags struct {
 	as                                 string
 	asGroups                           []string
 	namespace, istioNamespace          string
+	adminPort                          uint16
 }
 
 func (c *clusterFlags) bind(f *pflag.FlagSet) {
@@ -30,8 +31,9 @@ func (c *clusterFlags) bind(f *pflag.FlagSet) {
 	f.StringVar(&c.user, "user", "", "the kubeconfig's user `NAME`, instead of that of the context")
 	f.StringVar(&c.as, "as", "", "ask the API server as the user `NAME`")
 	f.StringArrayVar(&c.asGroups, "as-group", nil, "ask the API server as a member of the group `NAME`, with --as; may be repeated")
-	f.StringVarP(&c.namespace, "namespace", "n", "", "the namespace `NAME`, which is read where the user may not list all, instead of that of the context")
+	f.StringVarP(&c.namespace, "namespace", "n", "", "the namespace `NAME` whose proxies names mean first, and which is read where the user may not list all, instead of that of the context")
 	f.StringVarP(&c.istioNamespace, "istio-namespace", "i", "", "the namespace `NAME` of the istiods, instead of istio-system or where they are found")
+	f.Uint16Var(&c.adminPort, "proxy-admin-port", 0, "the `PORT` of the admin interface of Envoys whose pods do not tell another, instead of 15000")
 }
 
 // kubeOptions choose the context of a spec.
@@ -45,6 +47,7 @@ func (a *app) kubeOptions(spec string) kube.Options {
 		Namespace:  c.namespace,
 		As:         c.as,
 		AsGroups:   c.asGroups,
+		Timeout:    a.options.patience,
 		Env:        func(name string) string { return a.env[name] },
 	}
 	if o.Context == "" {
@@ -83,16 +86,21 @@ type cluster struct {
 }
 
 var (
-	_ mesh.Source    = (*cluster)(nil)
-	_ mesh.Refresher = (*cluster)(nil)
+	_ mesh.Source        = (*cluster)(nil)
+	_ mesh.Refresher     = (*cluster)(nil)
+	_ mesh.Namespacer    = (*cluster)(nil)
+	_ mesh.ServiceFinder = (*cluster)(nil)
 )
 
 // newCluster makes the source of a spec. No server is asked. Which context is
 // the current one is found out now: a shell stays in its cluster when somebody
 // changes that elsewhere.
 func (a *app) newCluster(spec string) *cluster {
-	o := kubernetes.Options{Kube: a.kubeOptions(spec), IstioNamespace: a.options.cluster.istioNamespace, Around: a.transport.around}
+	o := kubernetes.Options{Kube: a.kubeOptions(spec), IstioNamespace: a.options.cluster.istioNamespace, AdminPort: int(a.options.cluster.adminPort), Fetch: a.fetchOptions(), Around: a.transport.around, ADS: a.adsOptions(), XDS: a.externalPlane()}
 	c := &cluster{transport: a.transport}
+	if o.Kube.Context != "" {
+		spec = kubernetes.Prefix + o.Kube.Context
+	}
 	if config, err := kube.Load(o.Kube); err == nil {
 		o.Kube.Context = config.Context
 		spec = kubernetes.Prefix + config.Context

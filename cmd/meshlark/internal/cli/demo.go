@@ -48,6 +48,7 @@ Try
   p.routes("9080").jq(".[].virtual_hosts[].name")
   p.clusters(fqdn="reviews", subset="v1")[0].endpoints()
   p.bootstrap().node.id
+  p.trace("http://ratings:9080/")   why a request does not arrive
   run("certs")                  a runbook; each finds its own fault
 
 `
@@ -149,8 +150,9 @@ type demoSource struct {
 }
 
 var (
-	_ mesh.Source    = (*demoSource)(nil)
-	_ mesh.Refresher = (*demoSource)(nil)
+	_ mesh.Source       = (*demoSource)(nil)
+	_ mesh.Refresher    = (*demoSource)(nil)
+	_ mesh.ObjectSource = (*demoSource)(nil)
 )
 
 // Spec implements [mesh.Source].
@@ -186,7 +188,11 @@ func (s *demoSource) open(ctx context.Context) ([]mesh.Source, error) {
 	}
 	var parts []mesh.Source
 	for _, spec := range m.Sources() {
-		part, err := s.opener.Open(spec)
+		opener := s.opener
+		if address := m.ADS(spec); address != "" {
+			opener.Way = plainWay(address)
+		}
+		part, err := opener.Open(spec)
 		if err != nil {
 			return nil, err
 		}
@@ -222,4 +228,46 @@ func (s *demoSource) Survey(ctx context.Context) (*mesh.Survey, error) {
 		all.Failures = append(all.Failures, sv.Failures...)
 	}
 	return all, nil
+}
+
+// objects gives the part that has objects: the first control plane, as all have
+// the same.
+func (s *demoSource) objects(ctx context.Context) (mesh.ObjectSource, error) {
+	parts, err := s.open(ctx)
+	if err != nil {
+		return nil, &mesh.UnreachableError{Source: demoSpec, Err: err}
+	}
+	for _, part := range parts {
+		if o, ok := part.(mesh.ObjectSource); ok {
+			return o, nil
+		}
+	}
+	return nil, fmt.Errorf("objects of %s: %w", demoSpec, mesh.ErrNotAvailable)
+}
+
+// ObjectKind implements [mesh.ObjectSource].
+func (s *demoSource) ObjectKind(ctx context.Context, name string) (mesh.ObjectKind, error) {
+	o, err := s.objects(ctx)
+	if err != nil {
+		return mesh.ObjectKind{}, err
+	}
+	return o.ObjectKind(ctx, name)
+}
+
+// ObjectKinds implements [mesh.ObjectSource].
+func (s *demoSource) ObjectKinds(ctx context.Context) ([]mesh.ObjectKind, error) {
+	o, err := s.objects(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return o.ObjectKinds(ctx)
+}
+
+// Objects implements [mesh.ObjectSource].
+func (s *demoSource) Objects(ctx context.Context, r mesh.ObjectRequest) (mesh.ObjectAnswer, error) {
+	o, err := s.objects(ctx)
+	if err != nil {
+		return mesh.ObjectAnswer{}, err
+	}
+	return o.Objects(ctx, r)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/meshlark/meshlark/builtins"
 	"github.com/meshlark/meshlark/display"
+	"github.com/meshlark/meshlark/kube"
 	"github.com/meshlark/meshlark/mesh"
 	"github.com/meshlark/meshlark/xds/diff"
 )
@@ -53,10 +54,13 @@ func (a *app) diffCommand() *cobra.Command {
 			case len(args) == 2, len(args) == 1 && named:
 				return nil
 			case len(args) == 1:
-				if _, err := a.named(); err == nil {
+				_, err := a.named()
+				if err == nil {
 					return nil
 				}
-				return fmt.Errorf("diff needs two sources; to compare the proxy %s with its control plane name the mesh with -s", args[0])
+				var none *kube.NoConfigError
+				errors.As(err, &none)
+				return fmt.Errorf("diff needs two sources; to compare the proxy %s with its control plane name the mesh with -s (%w)", args[0], none)
 			case named:
 				return errors.New("diff needs the name of a proxy of the mesh")
 			default:

@@ -104,6 +104,8 @@ func (b book) checkable() (ok bool, note string) {
 		return true, ""
 	case !info.Records && len(info.Problems) == 0:
 		return false, ""
+	case !info.Runnable() && !b.file && scripts.IsShipped(b.src):
+		return false, "" // it answers a question that somebody has to ask
 	case !info.Runnable():
 		return false, fmt.Sprintf("%s: not run, it needs arguments", b.name)
 	}

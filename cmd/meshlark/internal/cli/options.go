@@ -14,6 +14,7 @@ import (
 type options struct {
 	sources      []string
 	cluster      clusterFlags
+	xds          xdsFlags
 	allowSources []string
 	runbooks     []string // folders
 	allowPartial bool
@@ -21,6 +22,7 @@ type options struct {
 	maxFetch     byteSize
 	maxSteps     uint64
 	timeout      time.Duration
+	patience     time.Duration // with one istiod or Envoy
 	outDir       string
 	debug        bool
 }
@@ -32,12 +34,14 @@ func defaultOptions() options {
 func (o *options) bind(f *pflag.FlagSet) {
 	f.StringArrayVarP(&o.sources, "source", "s", nil, "read the mesh from `SOURCE`, as meshlark --help lists them; may be repeated")
 	o.cluster.bind(f)
+	o.xds.bind(f)
 	f.StringArrayVar(&o.allowSources, "allow-source", nil, "let scripts open `SOURCE` over the network, beside those of --source; may be repeated")
 	f.StringArrayVar(&o.runbooks, "runbooks", nil, "also know the runbooks of the folder `DIR` by name, before the shipped ones; may be repeated")
 	f.BoolVar(&o.allowPartial, "allow-partial", false, "take an answer from which something was left out for a whole one")
 	f.Var(&o.now, "now", "the `TIME` (RFC 3339) that ages are counted from; otherwise that of the recording, or of the clock")
 	f.Var(&o.maxFetch, "max-fetch", "refuse a question that would fetch more than `SIZE`, by estimate; 0 is no limit")
 	f.DurationVar(&o.timeout, "timeout", 0, "end the whole run after `DURATION`")
+	f.DurationVar(&o.patience, "request-timeout", 0, "leave out an istiod or an Envoy from which nothing comes for `DURATION`, and wait no longer for the API server; otherwise 30s, and at most half of what is left of --timeout")
 	f.Uint64Var(&o.maxSteps, "max-steps", 0, "end an expression or a runbook after `N` steps of the interpreter")
 	f.StringVar(&o.outDir, "out", "", "let scripts write files below `DIR`")
 	f.BoolVar(&o.debug, "debug", false, "tell what was fetched, and name all that was left out")

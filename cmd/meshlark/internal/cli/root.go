@@ -30,6 +30,7 @@ else to standard error; what goes to a pipe or a file is whole.`
 
 const rootExamples = `  meshlark demo
   meshlark
+  meshlark doctor
   meshlark -s kube:staging -e 'proxies()'
   meshlark -s istiod+http://localhost:15014
   meshlark -s dump.json -e 'clusters()'
@@ -63,7 +64,7 @@ func (a *app) rootCommand() *cobra.Command {
 	cmd.RunE = a.conversation(func(ctx context.Context, _ []string) error {
 		return a.answer(ctx, exprs, *format, greeting)
 	})
-	cmd.AddCommand(a.demoCommand(), a.runCommand(), a.checkCommand(), a.diffCommand(), a.runbooksCommand(), a.vetCommand(), a.versionCommand())
+	cmd.AddCommand(a.demoCommand(), a.runCommand(), a.checkCommand(), a.diffCommand(), a.doctorCommand(), a.runbooksCommand(), a.vetCommand(), a.versionCommand())
 	return cmd
 }
 

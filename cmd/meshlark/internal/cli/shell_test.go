@@ -155,8 +155,8 @@ func TestShell(t *testing.T) {
 	}{
 		{
 			name:  "without a source",
-			typed: []string{"1 + 1", "proxies()", ":source xds://h:1", ":source -", ":source demo", "len(proxies())"},
-			want: []string{greeting, "no source: name one with :source, or try :source demo (no kubeconfig: nothing in $KUBECONFIG, ~/.kube/config, and this is no pod of a cluster)\n>>> 1 + 1\n2\n", "proxies: no source", `no source with the scheme "xds"`,
+			typed: []string{"1 + 1", "proxies()", ":source ftp://h:1", ":source -", ":source demo", "len(proxies())"},
+			want: []string{greeting, "no source: name one with :source, or try :source demo (no kubeconfig: nothing in $KUBECONFIG, ~/.kube/config, and this is no pod of a cluster)\n>>> 1 + 1\n2\n", "proxies: no source", `no source with the scheme "ftp"`,
 				"\n  :source http://HOST:15000  ", "\n  :source demo  ", "standard input is what is typed here", "\ndemo\n>>> len(proxies())\n17\n"},
 			never: ":source - ",
 		},

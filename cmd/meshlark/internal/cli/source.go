@@ -3,9 +3,11 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +38,7 @@ func sourceForms(word string) string {
 }
 
 // sourceBeginnings is what a source that is no file begins with, for completion.
-var sourceBeginnings = []string{demoSpec, kubernetes.Prefix, "http://", "https://", "istiod+http://", "istiod+https://"}
+var sourceBeginnings = []string{demoSpec, kubernetes.Prefix, "http://", "https://", "istiod+http://", "istiod+https://", "xds://", "xds+tls://"}
 
 func (a *app) completeSource(_ *cobra.Command, _ []string, toComplete string) ([]string, cobra.ShellCompDirective) {
 	var found []string
@@ -62,10 +64,29 @@ func (a *app) sourceHint() string {
 	return sourceForms("-s")
 }
 
+// fetchOptions bound what is asked of istiods and Envoys. One answer may have what is usual or, where somebody lets questions have more than they
+// usually may, all of that.
+func (a *app) fetchOptions() fetch.Options {
+	o := fetch.Options{Transport: a.transport, Quiet: a.options.patience}
+	if o.Quiet > 0 {
+		o.Timeout = max(o.Quiet, time.Minute)
+	}
+	switch limit := a.options.maxFetch; {
+	case limit == 0:
+		o.MaxBytes = math.MaxInt64 - 1
+	case limit > defaultOptions().maxFetch:
+		o.MaxBytes = int64(limit)
+	}
+	return o
+}
+
 // newSources makes the sources that specs name, each once. Nothing is read yet,
 // so the only errors are specs that can name nothing.
 func (a *app) newSources(specs []string) ([]mesh.Source, error) {
-	o := source.Opener{Stdin: a.stdin, Fetch: fetch.Options{Transport: a.transport}}
+	if err := a.options.xds.check(); err != nil {
+		return nil, err
+	}
+	o := source.Opener{Stdin: a.stdin, Fetch: a.fetchOptions(), ADS: a.adsOptions(), Way: a.xdsWay()}
 	var sources []mesh.Source
 	for i, spec := range specs {
 		if slices.Contains(specs[:i], spec) {

@@ -7,8 +7,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/meshlark/meshlark/mesh"
 )
 
 // transport dials sources, says on the status line what is being waited for,
@@ -16,14 +21,40 @@ import (
 // slow source from a slow script.
 type transport struct {
 	base   http.RoundTripper
-	app    *app         // whose status line it is
-	active atomic.Int64 // requests under way, until their last byte
-	late   atomic.Bool  // a request was under way when its time was over
-	silent atomic.Bool  // the status line says how far a larger question is
+	app    *app        // whose status line it is
+	silent atomic.Bool // the status line says how far a larger question is
+
+	mu     sync.Mutex
+	active map[*request]bool // under way, until their last byte
+	late   []string          // what was under way when its time was over
 }
 
+// request is one that is under way.
+type request struct{ what string }
+
 // waiting tells whether a source was waited for when the time was over.
-func (t *transport) waiting() bool { return t.late.Load() || t.active.Load() > 0 }
+func (t *transport) waiting() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.late) > 0 || len(t.active) > 0
+}
+
+// outstanding names what was waited for when the time was over.
+func (t *transport) outstanding() string {
+	const shown = 5
+	t.mu.Lock()
+	names := slices.Clone(t.late)
+	for r := range t.active {
+		names = append(names, r.what)
+	}
+	t.mu.Unlock()
+	slices.Sort(names)
+	names = slices.Compact(names)
+	if more := len(names) - shown; more > 0 {
+		names = append(names[:shown], fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(names, ", ")
+}
 
 // newTransport makes a transport that dials directly: the proxies of the
 // environment lead away from the machine whose ports are debugged.
@@ -35,7 +66,8 @@ func newTransport(a *app) *transport {
 			MaxIdleConnsPerHost: 4,
 			IdleConnTimeout:     30 * time.Second,
 		},
-		app: a,
+		app:    a,
+		active: map[*request]bool{},
 	}
 }
 
@@ -55,6 +87,9 @@ func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { ret
 
 func (t *transport) roundTrip(base http.RoundTripper, req *http.Request) (*http.Response, error) {
 	what := "GET " + req.URL.Redacted()
+	if task, ok := mesh.TaskOf(req.Context()); ok {
+		what = task.String()
+	}
 	end := t.begin(req.Context(), what)
 	resp, err := base.RoundTrip(req)
 	if err != nil {
@@ -67,9 +102,12 @@ func (t *transport) roundTrip(base http.RoundTripper, req *http.Request) (*http.
 
 // begin says that a source is waited for from now on, until end is called.
 func (t *transport) begin(ctx context.Context, what string) (end func()) {
-	t.active.Add(1)
+	r := &request{what}
+	t.mu.Lock()
+	t.active[r] = true
+	t.mu.Unlock()
 	t.say(what)
-	return func() { t.done(ctx) }
+	return func() { t.done(ctx, r) }
 }
 
 func (t *transport) say(what string) {
@@ -78,11 +116,15 @@ func (t *transport) say(what string) {
 	}
 }
 
-func (t *transport) done(ctx context.Context) {
+func (t *transport) done(ctx context.Context, r *request) {
+	t.mu.Lock()
+	delete(t.active, r)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		t.late.Store(true)
+		t.late = append(t.late, r.what)
 	}
-	if t.active.Add(-1) == 0 && !t.silent.Load() {
+	idle := len(t.active) == 0
+	t.mu.Unlock()
+	if idle && !t.silent.Load() {
 		t.app.progress.Clear()
 	}
 }
