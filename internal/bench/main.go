@@ -54,7 +54,7 @@ func run(out io.Writer, runs int, istioctl string, dumps []string) error {
 		}
 		dumps = []string{dump}
 	}
-	b := &bench{out: out, runs: runs, meshlark: binary}
+	b := &bench{out: out, dir: dir, runs: runs, meshlark: binary}
 	if path, err := exec.LookPath(istioctl); err == nil {
 		b.istioctl = path
 	}
@@ -84,6 +84,7 @@ func run(out io.Writer, runs int, istioctl string, dumps []string) error {
 
 type bench struct {
 	out      io.Writer
+	dir      string // for what the commands read
 	runs     int
 	meshlark string
 	istioctl string
@@ -130,7 +131,7 @@ func (b *bench) dump(file string) error {
 		{"meshlark .jq", []string{b.meshlark, "-s", file, "-e", `clusters().jq('[.[] | select(.type == "EDS") | .eds_cluster_config.service_name | length] | add')[0]`}, strings1},
 		{"jq", []string{"jq", "[" + clusters + ` | select(.type == "EDS") | .eds_cluster_config.service_name | length] | add`, file}, strings1},
 	})
-	return nil
+	return b.traces(file)
 }
 
 // result is what the counted runs of a contender took.
@@ -141,7 +142,8 @@ type result struct {
 	answer string
 }
 
-func (b *bench) compare(question string, cs []contender) {
+// compare runs the contenders in turn and gives what they took, nothing when one failed.
+func (b *bench) compare(question string, cs []contender) []*result {
 	cs = slices.DeleteFunc(cs, func(c contender) bool { return c.argv[0] == "" })
 	results := make([]*result, len(cs))
 	for i, c := range cs {
@@ -158,7 +160,7 @@ func (b *bench) compare(question string, cs []contender) {
 			if err != nil {
 				b.err = cmp.Or(b.err, fmt.Errorf("%s: %v: %.300s", r.name, err, stderr.Bytes()))
 				fmt.Fprintf(b.out, "  %-34s %s\n", question, b.err)
-				return
+				return nil
 			}
 			if n == 0 {
 				if r.contender.answer != nil {
@@ -189,6 +191,7 @@ func (b *bench) compare(question string, cs []contender) {
 			fmt.Fprintf(b.out, "    DIFFERENT OUTPUTS: %v\n", b.err)
 		}
 	}
+	return results
 }
 
 func median[T cmp.Ordered](xs []T) T {
