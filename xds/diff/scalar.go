@@ -1,7 +1,6 @@
 package diff
 
 import (
-	"bytes"
 	"encoding/base64"
 	"math"
 	"slices"
@@ -193,21 +192,7 @@ func fieldMask(text string) string {
 		if path == "" {
 			continue
 		}
-		var b bytes.Buffer
-		up := false
-		for i := range len(path) {
-			c := path[i]
-			switch {
-			case c == '_':
-				up = true
-				continue
-			case up && 'a' <= c && c <= 'z':
-				c -= 'a' - 'A'
-			}
-			up = false
-			b.WriteByte(c)
-		}
-		paths = append(paths, b.String())
+		paths = append(paths, schema.JSONName(path))
 	}
 	slices.Sort(paths)
 	return strings.Join(slices.Compact(paths), ",")

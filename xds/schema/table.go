@@ -103,7 +103,7 @@ func (f *Field) decode(line string) {
 	name, line, _ := strings.Cut(line, " ")
 	number, line, _ := strings.Cut(line, " ")
 	typ, flags, _ := strings.Cut(line, " ")
-	f.Name, f.JSONName = name, jsonName(name)
+	f.Name, f.JSONName = name, JSONName(name)
 	n, _ := strconv.ParseInt(number, 10, 32)
 	f.Number = int32(n)
 	for flag := range strings.SplitSeq(flags, " ") {
@@ -146,8 +146,8 @@ func scalar(name string) Kind {
 	return NoKind
 }
 
-// jsonName is the JSON name protobuf gives a field: without underscores, the letter after each of them a capital.
-func jsonName(name string) string {
+// JSONName is the JSON name protobuf gives a field unless its definition gives it another: without underscores, the letter after each of them a capital.
+func JSONName(name string) string {
 	if strings.IndexByte(name, '_') < 0 {
 		return name
 	}

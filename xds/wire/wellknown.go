@@ -59,7 +59,7 @@ func (p *Printer) wellKnown(dst []byte, m *schema.Message, b []byte, where at) (
 	case schema.AsFieldMask:
 		var paths []string
 		for _, r := range p.records[mark:] {
-			paths = append(paths, camel(string(r.bytes)))
+			paths = append(paths, schema.JSONName(string(r.bytes)))
 		}
 		return rawjson.Quote(dst, strings.Join(paths, ",")), nil
 	case schema.AsStruct:
@@ -129,22 +129,4 @@ func decimals(nanos uint32) string {
 
 func timestamp(t time.Time) string {
 	return t.Format("2006-01-02T15:04:05") + decimals(uint32(t.Nanosecond())) + "Z"
-}
-
-// camel turns the path of a field mask into the form that it has in JSON.
-func camel(path string) string {
-	var b strings.Builder
-	up := false
-	for _, c := range []byte(path) {
-		switch {
-		case c == '_':
-			up = true
-			continue
-		case up && 'a' <= c && c <= 'z':
-			c -= 'a' - 'A'
-		}
-		up = false
-		b.WriteByte(c)
-	}
-	return b.String()
 }

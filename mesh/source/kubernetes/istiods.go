@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -172,7 +171,7 @@ func (s *Source) istiod(p *kube.Pod) surveyor {
 	if p.Phase != "Running" {
 		return notRunning{p.Phase}
 	}
-	key := istiodKey{p.Namespace, p.Name, istiodPort(p)}
+	key := istiodKey{p.Namespace, p.Name, argumentPort(p, "--monitoringAddr", monitoringPort)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if known, ok := s.istiods[key]; ok {
@@ -184,26 +183,6 @@ func (s *Source) istiod(p *kube.Pod) surveyor {
 	made.UseStore(s.store)
 	s.istiods[key] = made
 	return made
-}
-
-// istiodPort reads the port out of the container's arguments: --monitoringAddr=:15014, in one word or two.
-func istiodPort(p *kube.Pod) int {
-	c, _ := p.Container(discovery)
-	for i, arg := range c.Args {
-		value, ok := strings.CutPrefix(arg, "--monitoringAddr")
-		if !ok {
-			continue
-		}
-		if value == "" && i+1 < len(c.Args) {
-			value = c.Args[i+1]
-		}
-		if colon := strings.LastIndexByte(value, ':'); colon >= 0 {
-			if port, err := strconv.Atoi(value[colon+1:]); err == nil && port > 0 {
-				return port
-			}
-		}
-	}
-	return monitoringPort
 }
 
 // webhooks gives what injects sidecars for a revision: its name and its tags, and the address of a control plane outside of the cluster.

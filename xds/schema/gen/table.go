@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/cncf/xds/go/udpa/annotations"
+	"github.com/meshlark/meshlark/xds/schema"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -164,7 +165,7 @@ func (b *builder) typeName(f protoreflect.FieldDescriptor) string {
 
 func flags(f protoreflect.FieldDescriptor) string {
 	var text strings.Builder
-	if f.JSONName() != defaultJSONName(string(f.Name())) {
+	if f.JSONName() != schema.JSONName(string(f.Name())) {
 		text.WriteString(" json:" + f.JSONName())
 	}
 	switch o := f.ContainingOneof(); {
@@ -184,23 +185,4 @@ func flags(f protoreflect.FieldDescriptor) string {
 		text.WriteString(" sensitive")
 	}
 	return text.String()
-}
-
-// defaultJSONName is the JSON name a field has unless its definition gives it another: without underscores, the letter
-// after each of them a capital.
-func defaultJSONName(name string) string {
-	var b strings.Builder
-	up := false
-	for _, c := range []byte(name) {
-		switch {
-		case c == '_':
-			up = true
-			continue
-		case up && 'a' <= c && c <= 'z':
-			c -= 'a' - 'A'
-		}
-		up = false
-		b.WriteByte(c)
-	}
-	return b.String()
 }
