@@ -2,6 +2,8 @@
 
 # honnef.co/go/tools, pinned so that a new release cannot turn a build red.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+# Without grpc's tracing, and the templates it needs, the linker can leave out what nobody calls: a quarter of the program and of the memory it starts with.
+TAGS := -tags=grpcnotrace
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 
 .DEFAULT_GOAL := help
@@ -12,7 +14,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build bin/meshlark
-	go build -trimpath -o bin/ ./cmd/meshlark
+	go build $(TAGS) -trimpath -o bin/ ./cmd/meshlark
 
 .PHONY: test
 test: ## run all tests; those that need an Envoy skip, with the reason, when there is none
@@ -41,7 +43,7 @@ staticcheck: ## honnef.co/go/tools/cmd/staticcheck, at the pinned version
 cross: ## build for every platform that is released
 	@for p in $(PLATFORMS); do \
 		echo "build $$p"; \
-		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./cmd/meshlark || exit 1; \
+		CGO_ENABLED=0 GOOS=$${p%/*} GOARCH=$${p#*/} go build $(TAGS) -o /dev/null ./cmd/meshlark || exit 1; \
 	done
 
 .PHONY: envoy

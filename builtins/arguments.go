@@ -117,6 +117,9 @@ func (s *signature) unpack(e *Entry, args starlark.Tuple, kwargs []starlark.Tupl
 		if c.given[i] {
 			return fmt.Errorf("got two values for %s", s.params[i].Name)
 		}
+		if v == starlark.None && s.params[i].OrNone {
+			return nil
+		}
 		if err := s.params[i].check(v); err != nil {
 			return err
 		}

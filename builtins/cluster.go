@@ -6,7 +6,6 @@ import (
 
 	"github.com/meshlark/meshlark/xds/cluster"
 	"github.com/meshlark/meshlark/xds/naming"
-	"github.com/meshlark/meshlark/xds/pattern"
 	"github.com/meshlark/meshlark/xds/rawjson"
 	"github.com/meshlark/meshlark/xds/resource"
 	"go.starlark.net/starlark"
@@ -69,7 +68,7 @@ func (b *builder) clusters() {
 		}}
 	}
 	t.columns = []column{
-		cell("SERVICE FQDN", 0, ElideMiddle, Left, 0),
+		cell("SERVICE FQDN", 0, ElideEnd, Left, 0),
 		cell("PORT", 1, ElideNever, Right, 1),
 		cell("SUBSET", 2, ElideMiddle, Left, 2),
 		cell("DIRECTION", 3, ElideNever, Left, 3),
@@ -96,21 +95,26 @@ func (b *builder) clusters() {
 		if q.name, err = c.Pattern("name"); err != nil {
 			return q, err
 		}
-		var fqdn, subset pattern.Pattern
-		if fqdn, err = c.Pattern("fqdn"); err != nil {
+		filter := naming.ClusterFilter{Direction: c.Text("direction")}
+		if filter.FQDN, err = c.Pattern("fqdn"); err != nil {
 			return q, err
 		}
-		if subset, err = c.Pattern("subset"); err != nil {
-			return q, err
+		if c.Given("subset") {
+			subset, err := c.Pattern("subset")
+			if err != nil {
+				return q, err
+			}
+			filter.Subset = &subset
 		}
-		port, hasPort := c.Int("port")
-		direction, typ := c.Text("direction"), c.Text("type")
+		if port, ok := c.Int("port"); ok {
+			filter.Port = port.String()
+		}
+		if hint, ok := filter.Pattern(); ok {
+			q.hint = hint
+		}
+		typ := c.Text("type")
 		q.keep = func(o *Object) (bool, error) {
-			parts, isIstio := naming.ParseClusterName(resourceName(o))
-			if direction != "" && parts.Direction != direction ||
-				hasPort && (!isIstio || parts.Port != port.String()) ||
-				!fqdn.IsAll() && !naming.HostMatches(fqdn, parts.Host) ||
-				c.Given("subset") && !subset.Match(parts.Subset) {
+			if !filter.Match(resourceName(o)) {
 				return false, nil
 			}
 			if typ == "" {

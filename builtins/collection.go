@@ -23,6 +23,7 @@ type Collection struct {
 	items    []starlark.Value
 	hidden   map[string]int // how many in each state were not asked for
 	failures []mesh.Failure
+	columns  []string // of its table, what was asked about
 }
 
 var (
@@ -269,7 +270,8 @@ func (c *Collection) Table(wide bool) Table {
 		cols = append(cols, column{Column: Column{Name: "STATE"}, Cell: func(v starlark.Value) string { return v.(*Object).root().stateText() }})
 	}
 	cols = slices.DeleteFunc(cols, func(col column) bool {
-		return col.Optional && !slices.ContainsFunc(c.items, func(v starlark.Value) bool { return col.Cell(v) != "" })
+		empty := func(v starlark.Value) bool { return col.Cell(v) == "" }
+		return col.Optional && all(c.items, empty) || col.Unless != nil && !slices.Contains(c.columns, col.Name) && all(c.items, col.Unless)
 	})
 	var t Table
 	for _, col := range cols {
@@ -294,6 +296,10 @@ func (c *Collection) Table(wide bool) Table {
 	}
 	t.Notes = c.notes()
 	return t
+}
+
+func all(items []starlark.Value, is func(starlark.Value) bool) bool {
+	return !slices.ContainsFunc(items, func(v starlark.Value) bool { return !is(v) })
 }
 
 func (c *Collection) notes() []string {

@@ -228,7 +228,7 @@ func (b *builder) endpoints() {
 			}
 			return strings.Join(e.live.Health().Flags, ",")
 		}),
-		cell("CLUSTER", 1, ElideMiddle, false, func(e v) string { return e.cluster }),
+		cell("CLUSTER", 1, ElideEnd, false, func(e v) string { return e.cluster }),
 		cell("WEIGHT", 8, ElideNever, true, func(e v) string { return uintValue(e.weight()).String() }),
 		cell("PRIORITY", 8, ElideNever, true, func(e v) string { return uintValue(e.priority()).String() }),
 		cell("LOCALITY", 8, ElideMiddle, true, v.locality),

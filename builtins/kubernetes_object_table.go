@@ -122,7 +122,25 @@ var objectRows = map[string]func(rawjson.Value) map[string]string{
 	},
 	"Pod": func(v rawjson.Value) map[string]string {
 		ready, restarts := 0, int64(0)
+		wanted := v.Get("spec", "containers").Len()
 		reason := v.Str("status", "reason")
+		sidecars := map[string]bool{} // init containers that go on running count like the others, as in kubectl
+		for c := range v.Get("spec", "initContainers").Elems() {
+			if c.Str("restartPolicy") == "Always" {
+				sidecars[c.Str("name")] = true
+				wanted++
+			}
+		}
+		for c := range v.Get("status", "initContainerStatuses").Elems() {
+			if !sidecars[c.Str("name")] {
+				continue
+			}
+			if c.Get("ready").IsTrue() {
+				ready++
+			}
+			n, _ := c.Get("restartCount").Int()
+			restarts += n
+		}
 		for c := range v.Get("status", "containerStatuses").Elems() {
 			if c.Get("ready").IsTrue() {
 				ready++
@@ -142,7 +160,7 @@ var objectRows = map[string]func(rawjson.Value) map[string]string{
 			reason = "Terminating"
 		}
 		return map[string]string{
-			"READY": fmt.Sprintf("%d/%d", ready, v.Get("spec", "containers").Len()), "STATUS": reason,
+			"READY": fmt.Sprintf("%d/%d", ready, wanted), "STATUS": reason,
 			"RESTARTS": strconv.FormatInt(restarts, 10), "IP": v.Str("status", "podIP"),
 		}
 	},

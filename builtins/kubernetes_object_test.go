@@ -45,7 +45,8 @@ const fixtureObjects = `[
  "spec": {"type": "ClusterIP", "clusterIP": "10.0.0.7", "ports": [{"port": 9080}, {"port": 53, "protocol": "UDP"}]}},
 {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "gateway-credential", "namespace": "default"}, "type": "kubernetes.io/tls", "data": {"tls.crt": "[redacted]", "tls.key": "[redacted]"}},
 {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "productpage-v1-abc", "namespace": "default", "labels": {"app": "productpage"}},
- "spec": {"nodeName": "node-1", "containers": [{}, {}]}, "status": {"phase": "Running", "podIP": "10.0.0.5", "containerStatuses": [{"ready": true, "restartCount": 2}, {"ready": false, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}},
+ "spec": {"nodeName": "node-1", "initContainers": [{"name": "init"}, {"name": "proxy", "restartPolicy": "Always"}], "containers": [{}, {}]},
+ "status": {"phase": "Running", "podIP": "10.0.0.5", "initContainerStatuses": [{"name": "init", "ready": true}, {"name": "proxy", "ready": true, "restartCount": 1}], "containerStatuses": [{"ready": true, "restartCount": 2}, {"ready": false, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]}},
 {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}, "status": {"phase": "Active"}}]`
 
 func (f *fixture) ObjectKinds(context.Context) ([]mesh.ObjectKind, error) { return fixtureKinds, nil }

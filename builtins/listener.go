@@ -98,7 +98,7 @@ func (b *builder) listeners() {
 		listenerColumn("PORT", 0, ElideNever, func(_ o, l v) string { return strconv.FormatUint(uint64(l.Port()), 10) }),
 		listenerColumn("TYPE", 3, ElideNever, func(_ o, l v) string { return l.Type() }),
 		chainColumn("MATCH", 1, ElideEnd, func(c listener.Chain) string { return c.Match().Cell() }),
-		chainColumn("DESTINATION", 0, ElideMiddle, listener.Chain.Destination),
+		chainColumn("DESTINATION", 0, ElideEnd, listener.Chain.Destination),
 		propColumn[v]("DIRECTION", func(l v) string { return l.Direction() }),
 		updatedColumn(),
 		versionColumn(),
@@ -304,7 +304,7 @@ func (b *builder) filterChainType() {
 		{Column: Column{Name: "LISTENER", Priority: 2, Elide: ElideMiddle}, Cell: func(x starlark.Value) string { return resourceName(x.(o).root()) }},
 		chainColumn("NAME", 0, ElideMiddle, v.Name),
 		chainColumn("MATCH", 0, ElideEnd, func(c v) string { return c.Match().Cell() }),
-		chainColumn("DESTINATION", 0, ElideMiddle, v.Destination),
+		chainColumn("DESTINATION", 0, ElideEnd, v.Destination),
 	}
 	b.collection("FilterChains", "FilterChain", "Filter chains of listeners, in the order of each listener.")
 }

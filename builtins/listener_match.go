@@ -53,7 +53,7 @@ func (m *chainMatch) place() string {
 
 // listenerMatches describes Listener.match. The type Listener is the current one.
 func (b *builder) listenerMatches() {
-	b.method("match", []Param{
+	b.method("match", noneIsLeftOut([]Param{
 		{Name: "dst_ip", Type: "string", Default: `""`, Doc: "the address the connection is made to, after it was restored by the listener filters; the listener's own when left out"},
 		{Name: "dst_port", Type: "int", Default: "None", Doc: "the port it is made to; the listener's own when left out"},
 		{Name: "sni", Type: "string", Default: `""`, Doc: "the server name of the TLS handshake"},
@@ -62,7 +62,7 @@ func (b *builder) listenerMatches() {
 		{Name: "src_ip", Type: "string", Default: `""`, Doc: "the client's address, as PROXY protocol has it where that is used"},
 		{Name: "src_port", Type: "int", Default: "None", Doc: "the client's port"},
 		{Name: "direct_src_ip", Type: "string", Default: `""`, Doc: "who really connected; src_ip when left out"},
-	}, "ChainMatch", "Which filter chain takes a connection. The listener is taken by itself: its listener filters are not run, what they would find out is given, and it is not handed to another listener.",
+	}), "ChainMatch", "Which filter chain takes a connection. None for an argument is as if it were left out. The listener is taken by itself: its listener filters are not run, what they would find out is given, and it is not handed to another listener.",
 		`proxy("productpage-v1").listeners(port=9080)[0].match(dst_ip="10.0.0.1", dst_port=9080)`, listenerMatchMethod)
 }
 

@@ -23,7 +23,7 @@ func (b *builder) literals() {
 		{"cluster", "Cluster", "Cluster", "envoy.config.cluster.v3.Cluster", `cluster("{name: backend, type: STRICT_DNS}").type`},
 	} {
 		b.function(l.name, []Param{{Name: "x", Type: "any", Doc: "a dict, or JSON or YAML text, as Envoy's configuration has it"}}, l.typ,
-			"A "+strings.ReplaceAll(KindName(l.typ), "_", " ")+" (envoy's "+l.message+") that no proxy has, from a dict or from JSON or YAML text.", l.example,
+			"A "+strings.ReplaceAll(KindName(l.typ), "_", " ")+" (envoy's "+l.message+") that no proxy has, from a dict or from JSON or YAML text. It is found in what tools print around it when it is the only one there: a list, an element of a config dump, a discovery response.", l.example,
 			func(c *Call) (starlark.Value, error) {
 				body, err := literalBody(c, c.Value("x"), l.definition)
 				if err != nil {
@@ -95,16 +95,17 @@ func literalBody(c *Call, x starlark.Value, definition string) (*resource.Body, 
 	if err != nil {
 		return nil, err
 	}
-	if rawjson.Value(text).Kind() != rawjson.Object {
-		return nil, fmt.Errorf("got a JSON array, want one object")
-	}
 	// The text has to be checked before it is taken apart.
 	checked, err := rawjson.Compact(nil, text)
 	if err != nil {
 		return nil, err
 	}
 	message, _ := schema.LookupMessage(definition)
-	return literalStore(c).Intern(usualForm(nil, checked, message, 0))
+	one, err := wanted(checked, message)
+	if err != nil {
+		return nil, err
+	}
+	return literalStore(c).Intern(usualForm(nil, one, message, 0))
 }
 
 // dumpSource is a mesh of one proxy whose configuration a script wrote.

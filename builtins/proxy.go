@@ -237,17 +237,18 @@ func (b *builder) proxies() {
 		{Column: Column{Name: "NAME", Elide: ElideMiddle}, Cell: func(v starlark.Value) string { return v.(*Proxy).p.Name }},
 		{Column: Column{Name: "CLUSTER", Priority: 5, Elide: ElideMiddle}, Cell: func(v starlark.Value) string { return v.(*Proxy).p.ClusterID }},
 	}
-	for _, st := range syncTypes[:5] {
-		t.columns = append(t.columns, column{Column: Column{Name: st.short, Priority: syncPriority(st.short), Elide: ElideAside}, Cell: func(v starlark.Value) string { return syncCell(v.(*Proxy), st.short) }})
+	for _, st := range syncTypes {
+		c := column{Column: Column{Name: st.short, Priority: syncPriority(st.short), Elide: ElideAside}, Cell: func(v starlark.Value) string { return syncCell(v.(*Proxy), st.short) }}
+		if st.short == "SDS" { // of few proxies: shown where it tells something
+			c.Unless = func(v starlark.Value) bool {
+				t := v.(*Proxy).syncOf(st.short)
+				return t == nil || t.s.Status == syncz.Synced
+			}
+		}
+		t.columns = append(t.columns, c)
 	}
 	t.columns = append(t.columns,
-		column{Column: Column{Name: "ISTIOD", Priority: 4, Elide: ElideMiddle}, Cell: func(v starlark.Value) string {
-			p := v.(*Proxy).p
-			if p.Istiod == "" && p.Connected != nil && !*p.Connected {
-				return "not connected"
-			}
-			return p.Istiod
-		}},
+		column{Column: Column{Name: "ISTIOD", Priority: 4, Elide: ElideMiddle}, Cell: func(v starlark.Value) string { return v.(*Proxy).p.Istiod }},
 		column{Column: Column{Name: "VERSION", Priority: 3}, Cell: func(v starlark.Value) string {
 			p := v.(*Proxy).p
 			if p.IstioVersion == "" {
@@ -320,15 +321,21 @@ func (b *builder) proxies() {
 			}
 			return starlark.Float(*t.proxy.share), nil
 		})
-	field(b, "error", "string | None", "Why the proxy rejected it.", ts("error"), func(t *typeSync) (starlark.Value, error) { return textOrNone(t.s.Error), nil })
+	field(b, "error", "string | None", "Why the proxy rejected it, in Envoy's words, which may hold all of what it rejected.", ts("error"), func(t *typeSync) (starlark.Value, error) { return textOrNone(t.s.Error), nil })
+	field(b, "reason", "string | None", "The same on one line: what the proxy rejected, by its name, and why.", ts("reason"),
+		func(t *typeSync) (starlark.Value, error) { return textOrNone(syncz.RejectionLine(t.s.Error)), nil })
 }
 
 // syncCell is istioctl's cell: the state with the age of the last push, and of
 // EDS the share of the endpoints where it is known, or IGNORED for a type the
-// proxy does not watch.
+// proxy does not watch. That it is not connected stands in the first of the
+// cells, which no table is too narrow for; those of a proxy of which nothing is
+// known are empty.
 func syncCell(p *Proxy, short string) string {
 	t := p.syncOf(short)
 	switch {
+	case t == nil && p.p.Sync == nil && short == syncTypes[0].short && p.p.Connected != nil && !*p.p.Connected:
+		return "not connected"
 	case t == nil && p.p.Sync == nil:
 		return ""
 	case t == nil:
@@ -355,7 +362,7 @@ func (p *Proxy) rejections() string {
 	if p.p.Sync != nil {
 		for _, st := range p.p.Sync.Types {
 			if st.Error != "" {
-				parts = append(parts, st.Type+": "+st.Error)
+				parts = append(parts, st.Type+": "+syncz.RejectionLine(st.Error))
 			}
 		}
 	}
@@ -451,6 +458,11 @@ func listProxies(c *Call, all mesh.Result[*mesh.Proxy]) (*Collection, error) {
 		return nil, err
 	}
 	out := &Collection{elem: "Proxy", failures: all.Failures}
+	for _, st := range syncTypes {
+		if c.Value(st.name) != nil {
+			out.columns = append(out.columns, st.short)
+		}
+	}
 next:
 	for _, p := range all.Items {
 		name := pats["name"]

@@ -19,7 +19,8 @@ type query struct {
 	kind  resource.Kind
 	typ   string // of the values it gives
 	name  pattern.Pattern
-	state string // "" is what is in use, "*" everything
+	hint  pattern.Pattern // matches the names of all that keep may keep; where no name is asked for
+	state string          // "" is what is in use, "*" everything
 	keep  func(*Object) (bool, error)
 	order func([]*Object) // puts the answer in its order; nil leaves it as it was sent
 
@@ -38,7 +39,11 @@ func (q query) on(ctx context.Context, p *Proxy) (found, error) {
 	if q.read != nil {
 		return q.read(ctx, p)
 	}
-	all, err := p.Config().Resources(ctx, q.kind, q.name)
+	read, name := p.Config().Resources, q.name
+	if q.name.IsAll() {
+		read, name = p.Config().Candidates, q.hint
+	}
+	all, err := read(ctx, q.kind, name)
 	if err != nil {
 		return found{}, err
 	}

@@ -47,6 +47,7 @@ type Param struct {
 	Enum    []string // the strings allowed, if they are a closed set
 	Free    []string // strings allowed beside Enum, which are not values of the field: "*"
 	KwOnly  bool     // must be given by name
+	OrNone  bool     // None is as if it were left out
 }
 
 // Required reports whether the parameter must be given.

@@ -21,6 +21,14 @@ var (
 		Doc: "the identity in the client's certificate, as spiffe://cluster.local/ns/default/sa/web; \"\" for no certificate"}
 )
 
+// noneIsLeftOut lets None stand for leaving an optional parameter out, as the rows of a table of cases have it.
+func noneIsLeftOut(params []Param) []Param {
+	for i := range params {
+		params[i].OrNone = !params[i].Required()
+	}
+	return params
+}
+
 // requestOf reads the arguments of a call that describe a request. Pseudo-headers among the headers stand for method, path and host where
 // these are not given.
 func requestOf(c *Call) (*match.Request, error) {

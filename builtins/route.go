@@ -287,7 +287,7 @@ func (b *builder) routeType() {
 		col("VHOST NAME", 3, ElideMiddle, func(x o, _ v) string { n, _ := nameOf(x.parent); return n }),
 		col("DOMAINS", 2, ElideEnd, func(x o, _ v) string { return x.parent.data.(route.VirtualHost).DomainsCell() }),
 		col("MATCH", 0, ElideEnd, func(_ o, r v) string { return r.Match().String() }),
-		col("DESTINATION", 0, ElideMiddle, func(_ o, r v) string { return r.Destination() }),
+		col("DESTINATION", 0, ElideEnd, func(_ o, r v) string { return r.Destination() }),
 		col("VIRTUAL SERVICE", 4, ElideMiddle, func(_ o, r v) string { return r.VirtualService() }),
 		propColumn[v]("TIMEOUT", func(r v) string { s, _ := r.Timeout(); return s }),
 		propColumn[v]("RETRIES", func(r v) string {

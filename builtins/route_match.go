@@ -101,7 +101,7 @@ const headersDoc = "names in lower case, values of repeated ones joined with com
 
 // routeMatches describes RouteConfig.match and what it gives. The type RouteConfig is the current one.
 func (b *builder) routeMatches() {
-	b.method("match", []Param{
+	b.method("match", noneIsLeftOut([]Param{
 		{Name: "method", Type: "string", Default: `"GET"`, Doc: "the request's method"},
 		{Name: "host", Type: "string", Default: `""`, Doc: "its host, with the port if it has one"},
 		{Name: "path", Type: "string", Default: `"/"`, Doc: "its path, with the query"},
@@ -109,7 +109,7 @@ func (b *builder) routeMatches() {
 		{Name: "tls", Type: "bool", Default: "False", Doc: "whether it came by TLS: x-forwarded-proto is https"},
 		{Name: "internal", Type: "bool", Default: "False", Doc: "whether it is from inside: x-envoy-internal is true"},
 		sourceIPParam, randomParam, runtimeParam, metadataParam, principalParam,
-	}, "RouteMatch", "Which route a request takes through this table and what becomes of it there. The table is taken by itself: what a connection manager does before (normalising the path, stripping the host's port, discarding headers) is not done, filters are not run, and whether clusters exist is not asked.",
+	}), "RouteMatch", "Which route a request takes through this table and what becomes of it there. None for an argument is as if it were left out. The table is taken by itself: what a connection manager does before (normalising the path, stripping the host's port, discarding headers) is not done, filters are not run, and whether clusters exist is not asked.",
 		`proxy("productpage-v1").routes("9080")[0].match(host="reviews:9080", path="/reviews/7", headers={"end-user": "jason"})`, routeMatchMethod)
 }
 

@@ -57,8 +57,9 @@ const (
 // element of the collection.
 type column struct {
 	Column
-	Wide     bool // only in the wide table
-	Optional bool // left out when no element has anything to show in it
+	Wide     bool                        // only in the wide table
+	Optional bool                        // left out when no element has anything to show in it
+	Unless   func(v starlark.Value) bool // if set, left out when it holds for all elements, unless what it shows was asked about
 	Cell     func(v starlark.Value) string
 }
 

@@ -127,7 +127,7 @@ const traceExample = `proxy("productpage-v1").trace("http://reviews:9080/reviews
 // traces describes the method trace of Proxy, which is the current type, and what it gives.
 func (b *builder) traces() {
 	b.cur = b.t.types["Proxy"]
-	b.method("trace", []Param{
+	b.method("trace", noneIsLeftOut([]Param{
 		{Name: "url", Type: "string", Doc: "what is asked for: http:// or https://, the host as the client writes it, and tcp://host:port or tls://host:port for a connection that is not HTTP"},
 		{Name: "method", Type: "string", Default: `"GET"`, Doc: "the request's method"},
 		headersParam,
@@ -139,7 +139,7 @@ func (b *builder) traces() {
 		{Name: "alpn", Type: "list|string", Default: "[]", Doc: "the application protocols the client offers"},
 		{Name: "tls", Type: "bool", Default: "None", Doc: "whether the client makes a TLS connection; by the URL's scheme when left out"},
 		randomParam, runtimeParam, metadataParam,
-	}, "Trace", "Follows a request through the proxy's configuration as its Envoy would: listener, filter chain, filters, virtual host, route, cluster, endpoint, and on through the proxies behind. Every decision is explained, with what lost. Nothing is sent.",
+	}), "Trace", "Follows a request through the proxy's configuration as its Envoy would: listener, filter chain, filters, virtual host, route, cluster, endpoint, and on through the proxies behind. None for an argument is as if it were left out. Every decision is explained, with what lost. Nothing is sent.",
 		traceExample, traceMethod)
 
 	b.typ("Trace", "Value", "The way of a request: what p.trace(...) gives. It is true when the request arrives. The prompt shows it as a tree.")

@@ -1,6 +1,7 @@
 package builtins
 
 import (
+	"github.com/meshlark/meshlark/xds/syncz"
 	"go.starlark.net/starlark"
 
 	"github.com/meshlark/meshlark/xds/resource"
@@ -80,8 +81,10 @@ func (b *builder) values() {
 	b.origins(`routes("9080").routes[0]`)
 
 	b.typ("Rejection", "Value", "Why a proxy rejected an update of a resource.")
-	field(b, "details", "string", "The reason in Envoy's words.", `[x.error.details for x in clusters(state="error")]`,
+	field(b, "details", "string", "The reason in Envoy's words, which may hold all of the resource.", `[x.error.details for x in clusters(state="error")]`,
 		func(r *rejection) (starlark.Value, error) { return text(r.f.Details), nil })
+	field(b, "reason", "string", "The same on one line.", `[x.error.reason for x in clusters(state="error")]`,
+		func(r *rejection) (starlark.Value, error) { return text(syncz.RejectionLine(r.f.Details)), nil })
 	field(b, "last_attempt", "time.time | None", "When the proxy rejected it last.", `[x.error.last_attempt for x in clusters(state="error")]`,
 		func(r *rejection) (starlark.Value, error) { return timeOrNone(r.f.LastAttempt), nil })
 	field(b, "version_info", "string", "The version of the rejected update.", `[x.error.version_info for x in clusters(state="error")]`,

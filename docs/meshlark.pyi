@@ -71,7 +71,10 @@ class Rejection(Value):
     """Why a proxy rejected an update of a resource."""
     @property
     def details(self) -> str:
-        """The reason in Envoy's words."""
+        """The reason in Envoy's words, which may hold all of the resource."""
+    @property
+    def reason(self) -> str:
+        """The same on one line."""
     @property
     def last_attempt(self) -> Any | None:
         """When the proxy rejected it last."""
@@ -298,7 +301,7 @@ class Proxy(Value):
     def extensions(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None) -> Extensions:
         """Configurations of filters by extension discovery (ECDS), those in use unless a state is given."""
     def trace(self, url: str, method: str = "GET", headers: dict | list | tuple | Collection = {}, principal: str = "", source_ip: str = "", sni: str = "", dst_ip: str = "", direction: Literal["inbound", "outbound"] | None = None, alpn: list | tuple | Collection | str = [], tls: bool | None = None, random: int | None = None, runtime: dict = {}, metadata: dict = {}) -> Trace:
-        """Follows a request through the proxy's configuration as its Envoy would: listener, filter chain, filters, virtual host, route, cluster, endpoint, and on through the proxies behind. Every decision is explained, with what lost. Nothing is sent."""
+        """Follows a request through the proxy's configuration as its Envoy would: listener, filter chain, filters, virtual host, route, cluster, endpoint, and on through the proxies behind. None for an argument is as if it were left out. Every decision is explained, with what lost. Nothing is sent."""
     def server_info(self) -> ServerInfo:
         """What the Envoy says of itself: version, state, uptime, command line."""
     def certs(self) -> LoadedCertificates:
@@ -358,7 +361,10 @@ class TypeSync(Value):
         """Of EDS: the share of the control plane's endpoints that the proxy holds, 0 to 1. Only proxies(share=True) finds it out; p.eds_share() does so for one proxy."""
     @property
     def error(self) -> str | None:
-        """Why the proxy rejected it."""
+        """Why the proxy rejected it, in Envoy's words, which may hold all of what it rejected."""
+    @property
+    def reason(self) -> str | None:
+        """The same on one line: what the proxy rejected, by its name, and why."""
 
 class Istiod(Value):
     """One instance of the control plane."""
@@ -434,7 +440,7 @@ class Listener(Resource):
     def routes(self) -> RouteConfigs:
         """The route tables its chains use: those they name, and those written into them."""
     def match(self, dst_ip: str = "", dst_port: int | None = None, sni: str = "", alpn: list | tuple | Collection | str = [], transport: str = "", src_ip: str = "", src_port: int | None = None, direct_src_ip: str = "") -> ChainMatch:
-        """Which filter chain takes a connection. The listener is taken by itself: its listener filters are not run, what they would find out is given, and it is not handed to another listener."""
+        """Which filter chain takes a connection. None for an argument is as if it were left out. The listener is taken by itself: its listener filters are not run, what they would find out is given, and it is not handed to another listener."""
 
 class Listeners(Collection):
     """Listeners of one proxy or several, sorted as istioctl sorts them: by port, address and type."""
@@ -519,7 +525,7 @@ class RouteConfig(Resource):
     def clusters(self) -> Clusters:
         """The clusters it names anywhere, as the proxy has them."""
     def match(self, method: str = "GET", host: str = "", path: str = "/", headers: dict | list | tuple | Collection = {}, tls: bool = False, internal: bool = False, source_ip: str = "", random: int | None = None, runtime: dict = {}, metadata: dict = {}, principal: str = "") -> RouteMatch:
-        """Which route a request takes through this table and what becomes of it there. The table is taken by itself: what a connection manager does before (normalising the path, stripping the host's port, discarding headers) is not done, filters are not run, and whether clusters exist is not asked."""
+        """Which route a request takes through this table and what becomes of it there. None for an argument is as if it were left out. The table is taken by itself: what a connection manager does before (normalising the path, stripping the host's port, discarding headers) is not done, filters are not run, and whether clusters exist is not asked."""
 
 class RouteConfigs(Collection):
     """Route tables of one proxy or several, sorted by name, numbers by value."""
@@ -1543,7 +1549,7 @@ def check(id: str, ok: Any, subject: Any = None, message: str = "", severity: Li
     """Records the outcome of a check and goes on. Gives whether it was ok."""
 
 def cluster(x: Any) -> Cluster:
-    """A cluster (envoy's Cluster) that no proxy has, from a dict or from JSON or YAML text."""
+    """A cluster (envoy's Cluster) that no proxy has, from a dict or from JSON or YAML text. It is found in what tools print around it when it is the only one there: a list, an element of a config dump, a discovery response."""
 
 def clusters(name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, fqdn: str | None = None, port: int | None = None, subset: str | None = None, direction: Literal["inbound", "inbound-vip", "outbound"] | None = None, type: str | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> Clusters:
     """Clusters, those in use unless a state is given."""
@@ -1573,7 +1579,7 @@ def jq1(value: Any, f: str, each: bool = False, **vars: Any) -> Any:
     """The one output of a jq filter. It is an error when there is none or more than one."""
 
 def listener(x: Any) -> Listener:
-    """A listener (envoy's Listener) that no proxy has, from a dict or from JSON or YAML text."""
+    """A listener (envoy's Listener) that no proxy has, from a dict or from JSON or YAML text. It is found in what tools print around it when it is the only one there: a list, an element of a config dump, a discovery response."""
 
 def listeners(name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, port: int | None = None, address: str | None = None, type: Literal["HTTP", "TCP", "HTTP+TCP", "UNKNOWN"] | None = None, direction: Literal["inbound", "outbound"] | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> Listeners:
     """Listeners, those in use unless a state is given."""
@@ -1597,7 +1603,7 @@ def read_file(path: str) -> str:
     """The text of a file under the working directory or the script's folder."""
 
 def route_config(x: Any) -> RouteConfig:
-    """A route config (envoy's RouteConfiguration) that no proxy has, from a dict or from JSON or YAML text."""
+    """A route config (envoy's RouteConfiguration) that no proxy has, from a dict or from JSON or YAML text. It is found in what tools print around it when it is the only one there: a list, an element of a config dump, a discovery response."""
 
 def routes(name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None, host: str | None = None, *, proxy: str | Proxy | list | tuple | Collection | None = None) -> RouteConfigs:
     """Route tables, those in use unless a state is given. Their routes are in .routes."""

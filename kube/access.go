@@ -62,7 +62,7 @@ func Needs() []Need {
 		{Access: Access{Verb: "create", Resource: "pods", Subresource: "portforward"}, For: "tunnels to control planes and proxies"},
 		{Access: Access{Verb: "create", Group: "authorization.k8s.io", Resource: "selfsubjectaccessreviews"}, For: "tell what this user may do", Optional: true, Asked: true},
 		{Access: Access{Verb: "create", Group: "authorization.k8s.io", Resource: "selfsubjectrulesreviews"}, For: "list what this user may do", Optional: true, Asked: true},
-		{Access: Access{Verb: "create", Resource: "serviceaccounts", Subresource: "token"}, For: "a token for a control plane's own API", Optional: true, Asked: true},
+		{Access: Access{Verb: "create", Resource: "serviceaccounts", Subresource: "token"}, For: "a token to ask a control plane over TLS as a proxy, where it has no plain text port", Optional: true, Asked: true},
 	}
 }
 

@@ -59,6 +59,9 @@ func New(config *Config) (*Cluster, error) {
 	if err != nil {
 		return nil, config.explain("set up the connection", err)
 	}
+	if base.ExecProvider != nil {
+		client.Transport = newLogin(client.Transport)
+	}
 	docs, err := rest.UnversionedRESTClientForConfigAndClient(base, client)
 	if err != nil {
 		return nil, config.explain("set up the connection", err)

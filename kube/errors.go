@@ -101,8 +101,7 @@ func (c *Config) explain(doing string, err error) error {
 		e.Next = "try again in a while"
 	case errors.As(err, &status):
 		e.Reason = message(err)
-	case strings.Contains(err.Error(), "getting credentials"):
-		// client-go's credential plugins have no error type of their own.
+	case isLoginFailure(err):
 		e.Problem = Unauthorized
 		e.Next = fmt.Sprintf("the program that the kubeconfig names for the credentials of %s failed: run it by hand, or log in again", c.user())
 	case errors.As(err, &authority), errors.As(err, &invalid), errors.As(err, &hostname):

@@ -306,10 +306,7 @@ func (c *Cluster) dialWebsocket(ctx context.Context, key podKey) (*link, error) 
 		return nil, err
 	}
 	wire := portforward.NewTunnelingConnectionWithLogger(klog.Background(), ws)
-	streams, err := spdy.NewClientConnectionWithPings(wire, pingPeriod)
-	if err != nil {
-		return nil, err
-	}
+	streams := newSPDYLink(wire, pingPeriod)
 	return &link{streams, func() {
 		// The wire first: on one that hangs, an orderly end of the streams would hang too.
 		wire.Close()

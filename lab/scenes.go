@@ -169,6 +169,16 @@ func (l *Lab) NeverConnected(ctx context.Context) (Undo, error) {
 	})
 }
 
+// PodGone deletes the pod of a workload at once and lets its Envoy run, as a node does that has lost the API server: its istiod goes on to list it.
+func (l *Lab) PodGone(ctx context.Context, workload string) (Undo, error) {
+	e := l.Envoy(workload)
+	return l.scene(ctx, e.ID(), func() error {
+		return l.cluster.delete(ctx, e.Pod.object(nil))
+	}, func(ctx context.Context) error {
+		return l.addPod(ctx, &e.Pod)
+	})
+}
+
 // WarmingSecret adds a server to the gateway that names a secret which does not exist: secret kubernetes://no-such-cert and the listener on port 8445
 // stay warming in the Envoy of workload "istio-ingressgateway".
 func (l *Lab) WarmingSecret(ctx context.Context) (Undo, error) {

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -56,6 +57,9 @@ func (c Config) reader() (Reader, error) {
 		r = c.proxy.ads
 	}
 	if r == nil {
+		if err := c.proxy.Lacks(c.side); !errors.Is(err, ErrNotAvailable) {
+			return nil, err // it says whose it is
+		}
 		return nil, fmt.Errorf("%s configuration of %s: %w", c.side, c.proxy.Name, c.proxy.Lacks(c.side))
 	}
 	return r, nil
@@ -64,13 +68,12 @@ func (c Config) reader() (Reader, error) {
 // Resources gives the resources of a kind in all states whose name the pattern matches, in the order they were sent. The pattern is
 // handed to the source, which may send less for it. A kind that the configuration has no section for gives none.
 func (c Config) Resources(ctx context.Context, kind resource.Kind, name pattern.Pattern) ([]*resource.Resource, error) {
-	r, err := c.reader()
+	a, err := c.answer(ctx, kind, name)
 	if err != nil {
 		return nil, err
 	}
-	a, err := c.part(ctx, r, Request{Kind: kind, Name: name})
-	if err != nil {
-		return nil, err
+	if text, ok := name.Literal(); ok {
+		return a.Dump.Named(kind, text), nil
 	}
 	all := a.Dump.Resources(kind)
 	if name.IsAll() {
@@ -85,6 +88,24 @@ func (c Config) Resources(ctx context.Context, kind resource.Kind, name pattern.
 	return named, nil
 }
 
+// Candidates is Resources for one who looks at each of them anyway: there may be others among them, of names that the pattern does not match.
+func (c Config) Candidates(ctx context.Context, kind resource.Kind, name pattern.Pattern) ([]*resource.Resource, error) {
+	a, err := c.answer(ctx, kind, name)
+	if err != nil {
+		return nil, err
+	}
+	return a.Dump.Resources(kind), nil
+}
+
+// answer is what was read, or is read now, of the resources a pattern names.
+func (c Config) answer(ctx context.Context, kind resource.Kind, name pattern.Pattern) (Answer, error) {
+	r, err := c.reader()
+	if err != nil {
+		return Answer{}, err
+	}
+	return c.part(ctx, r, Request{Kind: kind, Name: name})
+}
+
 // Has tells whether the configuration tells of a kind at all, which tells "none" from "not recorded". A source that was asked for the kind
 // itself has told, whatever it answered; a whole dump has where it has the kind's section.
 func (c Config) Has(ctx context.Context, kind resource.Kind) (bool, error) {
@@ -93,11 +114,7 @@ func (c Config) Has(ctx context.Context, kind resource.Kind) (bool, error) {
 
 // HasNamed is Has for one who wants resources of a name only, of which less has to be read.
 func (c Config) HasNamed(ctx context.Context, kind resource.Kind, name pattern.Pattern) (bool, error) {
-	r, err := c.reader()
-	if err != nil {
-		return false, err
-	}
-	a, err := c.part(ctx, r, Request{Kind: kind, Name: name})
+	a, err := c.answer(ctx, kind, name)
 	if err != nil {
 		return false, err
 	}
@@ -143,9 +160,14 @@ func (c Config) part(ctx context.Context, r Reader, req Request) (Answer, error)
 			return part{}, err
 		}
 		defer leave()
+		kind := answerKind{c.side, string(req.Kind), req.Name.String()}
+		ctx, t, err := p.mesh.begin(ctx, stageOf(req.Kind), 1, kind, func(other *Proxy) bool { return other.holds(keys) })
+		if err != nil {
+			return part{}, err
+		}
 		a, err := r.Read(ctx, req)
 		p.keepLate(ctx, c.side, gen, err)
-		if err != nil {
+		if err := t.end(kind, a.Bytes, err); err != nil {
 			return part{}, err
 		}
 		recordFetch(ctx, a.Bytes)
@@ -180,7 +202,6 @@ func (p *Proxy) freshen() {
 		p.gen = gen
 		p.parts = map[partKey]*flight[part]{}
 		p.admins = map[adminKey]*flight[[]byte]{}
-		p.late = nil
 		return
 	}
 	now, ttl := p.mesh.options.Clock(), p.mesh.options.TTL
@@ -220,13 +241,44 @@ func (c Config) admin(ctx context.Context, path string) ([]byte, error) {
 	return f.do(ctx, func(ctx context.Context) ([]byte, error) {
 		bare, _, _ := strings.Cut(path, "?")
 		ctx = withTask(ctx, Task{p.Name, bare})
+		kind := answerKind{c.side, path, ""}
+		ctx, t, err := p.mesh.begin(ctx, bare, 1, kind, func(other *Proxy) bool { return other.holdsAdmin(key) })
+		if err != nil {
+			return nil, err
+		}
 		b, err := r.Admin(ctx, path)
 		p.keepLate(ctx, c.side, gen, err)
-		if err == nil {
-			recordFetch(ctx, int64(len(b)))
+		moved := int64(len(b))
+		if !p.live {
+			moved = 0 // it is of a file
 		}
-		return b, err
+		if err := t.end(kind, moved, err); err != nil {
+			return nil, err
+		}
+		recordFetch(ctx, int64(len(b)))
+		return b, nil
 	})
+}
+
+// holds tells whether an answer that one of the keys names was read already.
+func (p *Proxy) holds(keys []partKey) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.freshen()
+	for _, k := range keys {
+		if f := p.parts[k]; f != nil && f.finished() {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Proxy) holdsAdmin(key adminKey) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.freshen()
+	f := p.admins[key]
+	return f != nil && f.finished()
 }
 
 // LiveClusters gives what Envoy's /clusters says of the clusters that the pattern names: their hosts with health, weights and counters.

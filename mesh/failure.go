@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -18,12 +19,29 @@ type Failure struct {
 	Err    error `json:"-"`
 }
 
-func (f Failure) Error() string {
-	what := f.Source
+func (f Failure) Error() string { return fmt.Sprintf("%s of %s: %s", f.Stage, f.subject(), f.Reason) }
+
+// subject is what failed.
+func (f Failure) subject() string {
 	if f.Proxy != "" {
-		what = f.Proxy
+		return f.Proxy
 	}
-	return fmt.Sprintf("%s of %s: %s", f.Stage, what, f.Reason)
+	return f.Source
+}
+
+// address is the part of a reason that says what was asked of whom.
+var address = regexp.MustCompile(`GET \S+: `)
+
+// anybody is the reason as it would be of any proxy.
+func (f Failure) anybody() string {
+	if f.Proxy == "" {
+		return f.Reason
+	}
+	reason := strings.ReplaceAll(address.ReplaceAllString(f.Reason, ""), f.Proxy, "\x00")
+	if pod, _, ok := cutLast(f.Proxy, "."); ok {
+		reason = strings.ReplaceAll(reason, pod, "\x00")
+	}
+	return reason
 }
 
 func (f Failure) Unwrap() error { return f.Err }
@@ -53,19 +71,32 @@ type AllFailedError struct {
 	Failures []Failure
 }
 
+// Error tells each reason once, of the first that it was met on: most often all met the same.
 func (e *AllFailedError) Error() string {
 	const shown = 3
-	reasons := make([]string, 0, shown)
+	var order []string
+	first, more := map[string]Failure{}, map[string]int{}
 	for _, f := range e.Failures {
-		if r := f.Error(); !slices.Contains(reasons, r) {
-			if len(reasons) == shown {
-				reasons = append(reasons, "...")
-				break
-			}
-			reasons = append(reasons, r)
+		reason := f.anybody()
+		if _, ok := first[reason]; ok {
+			more[reason]++
+			continue
 		}
+		order, first[reason] = append(order, reason), f
 	}
-	return fmt.Sprintf("%s failed everywhere (%d of %d): %s", e.What, len(e.Failures), len(e.Failures), strings.Join(reasons, "; "))
+	told := make([]string, 0, shown+1)
+	for i, reason := range order {
+		if i == shown {
+			told = append(told, Count(len(order)-shown, "more reason"))
+			break
+		}
+		text := first[reason].Error()
+		if n := more[reason]; n > 0 {
+			text += fmt.Sprintf(" (and the same of %d more)", n)
+		}
+		told = append(told, text)
+	}
+	return fmt.Sprintf("%s failed everywhere (%d of %d): %s", e.What, len(e.Failures), len(e.Failures), strings.Join(told, "; "))
 }
 
 func (e *AllFailedError) Unwrap() []error {

@@ -3,45 +3,16 @@ package mesh
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 )
 
-// A TooMuchError says that a question would fetch more than Options.MaxFetch.
-type TooMuchError struct {
-	Stage    string
-	Estimate int64 // bytes
-	Limit    int64 // bytes
-	Proxies  int
-}
-
-func (e *TooMuchError) Error() string {
-	return fmt.Sprintf("%s of %s would fetch about %s, more than the limit of %s; narrow the question (a name, proxy=, a namespace) or raise the limit with --max-fetch",
-		e.Stage, Count(e.Proxies, "proxy"), size(e.Estimate), size(e.Limit))
-}
-
-func size(n int64) string {
-	const unit = 1000
-	switch {
-	case n >= unit*unit*unit:
-		return fmt.Sprintf("%.1f GB", float64(n)/(unit*unit*unit))
-	case n >= unit*unit:
-		return fmt.Sprintf("%.1f MB", float64(n)/(unit*unit))
-	default:
-		return fmt.Sprintf("%.1f kB", float64(n)/unit)
-	}
-}
-
 // Gather puts one question to many proxies, at most Options.Parallel at a time, and gives the answers in the order of the proxies.
 // A proxy that fails is left out and becomes a Failure; if all of them fail the call fails. What the proxies already read costs nothing
-// towards Options.MaxFetch; the rest is estimated from the first answers.
+// towards Options.MaxFetch; the rest is estimated from earlier answers of the kind, or from the first one, which is then waited for.
 func Gather[T any](ctx context.Context, m *Mesh, proxies []*Proxy, stage string, ask func(context.Context, *Proxy) ([]T, error)) (Result[T], error) {
 	if len(proxies) == 0 {
 		return Result[T]{}, nil
-	}
-	if len(proxies) > 1 {
-		ctx = context.WithValue(ctx, fleetKey{}, true)
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -50,12 +21,20 @@ func Gather[T any](ctx context.Context, m *Mesh, proxies []*Proxy, stage string,
 		err   error
 	}
 	answers := make([]answer, len(proxies))
-	budget := &budget{mesh: m, stage: stage, total: len(proxies), stop: cancel}
-	ctx = context.WithValue(ctx, budgetKey{}, budget)
+	ctx = WithBudget(ctx, budgetOf(ctx))
+	workers := min(m.options.Parallel, len(proxies))
+	fleet := newFleet(ctx, m, stage, proxies, workers, cancel)
+	if len(proxies) > 1 {
+		ctx = context.WithValue(ctx, fleetKey{}, fleet)
+	}
 	var next, done atomic.Int64
 	var wg sync.WaitGroup
-	for range min(m.options.Parallel, len(proxies)) {
+	for range workers {
 		wg.Go(func() {
+			defer fleet.gate.openWide()
+			if !fleet.gate.enter(ctx) {
+				return
+			}
 			for {
 				i := int(next.Add(1)) - 1
 				if i >= len(proxies) || ctx.Err() != nil {
@@ -65,12 +44,12 @@ func Gather[T any](ctx context.Context, m *Mesh, proxies []*Proxy, stage string,
 				items, err := ask(WithRecorder(ctx, spent), proxies[i])
 				answers[i] = answer{items, err}
 				record(ctx, spent.Failures())
-				if f := spent.Fetched(); f.Requests > 0 {
-					recordFetches(ctx, f)
-					if err := budget.spend(f.Bytes); err != nil {
-						cancel(err)
-					}
+				recordFetches(ctx, spent.Fetched())
+				var tooMuch *TooMuchError
+				if errors.As(err, &tooMuch) {
+					cancel(tooMuch)
 				}
+				fleet.answer(i, err)
 				if m.options.Progress != nil {
 					m.options.Progress(stage, int(done.Add(1)), len(proxies))
 				}
@@ -107,59 +86,6 @@ func Gather[T any](ctx context.Context, m *Mesh, proxies []*Proxy, stage string,
 	res.Failures = kept
 	record(ctx, res.Failures)
 	return res, nil
-}
-
-// budget watches the bytes that one question fetches.
-type budget struct {
-	mesh  *Mesh
-	stage string
-	total int
-	stop  context.CancelCauseFunc // ends the question
-
-	mu      sync.Mutex
-	fetched int64
-	asked   int64
-	arrived int64 // of answers that may not have come to their end
-	allowed bool
-}
-
-type budgetKey struct{}
-
-// Arrived counts bytes of an answer as they come, for sources that answer over a network. The error is that the question has fetched more than it may: the
-// answers under way are held in memory, so that their sum is bounded before any of them is whole. Where somebody can be asked, whole answers count.
-func Arrived(ctx context.Context, bytes int) error {
-	b, ok := ctx.Value(budgetKey{}).(*budget)
-	if !ok || b.mesh.options.MaxFetch <= 0 || b.mesh.options.Confirm != nil {
-		return nil
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.arrived += int64(bytes); b.arrived <= b.mesh.options.MaxFetch {
-		return nil
-	}
-	err := &TooMuchError{Stage: b.stage, Estimate: b.arrived, Limit: b.mesh.options.MaxFetch, Proxies: b.total}
-	b.stop(err)
-	return err
-}
-
-func (b *budget) spend(n int64) error {
-	limit := b.mesh.options.MaxFetch
-	if limit <= 0 {
-		return nil
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.fetched += n
-	b.asked++
-	estimate := b.fetched / b.asked * int64(b.total)
-	if estimate <= limit || b.allowed {
-		return nil
-	}
-	if b.mesh.options.Confirm != nil && b.mesh.options.Confirm(estimate) {
-		b.allowed = true
-		return nil
-	}
-	return &TooMuchError{Stage: b.stage, Estimate: estimate, Limit: limit, Proxies: b.total}
 }
 
 func recordFetches(ctx context.Context, f Fetched) {

@@ -41,7 +41,8 @@ type Options struct {
 	Namespace string
 	// Parallel bounds the proxies read at a time; 0 is 16.
 	Parallel int
-	// MaxFetch bounds the bytes that one question may fetch over the network, by estimate; 0 is no bound.
+	// MaxFetch bounds the bytes that one question may fetch over the network, with all its calls (see Budget): by estimate before they are fetched, and as
+	// they come; 0 is no bound.
 	MaxFetch int64
 	// Confirm is asked when a question would exceed MaxFetch; nil refuses.
 	Confirm func(estimate int64) bool
@@ -59,9 +60,12 @@ type Mesh struct {
 
 	mu     sync.Mutex
 	survey *flight[*survey]
-	gen    int // counts Refresh calls: what an older generation read is never kept
+	gen    int                  // counts Refresh calls: what an older generation read is never kept
+	late   map[lateKey]lateness // of this generation
 
 	objects objectCache
+
+	sizes map[answerKind]average // of what was fetched, in any generation
 }
 
 // New makes a mesh of the given sources. Nothing is read until it is asked for.
@@ -75,7 +79,7 @@ func New(sources []Source, o Options) *Mesh {
 	if o.Store == nil {
 		o.Store = resource.NewStore()
 	}
-	m := &Mesh{options: o, store: o.Store, sources: sources}
+	m := &Mesh{options: o, store: o.Store, sources: sources, sizes: map[answerKind]average{}}
 	for _, s := range sources {
 		if u, ok := s.(storeUser); ok {
 			u.UseStore(m.store)
@@ -120,6 +124,7 @@ func (m *Mesh) Refresh() {
 	defer m.mu.Unlock()
 	m.gen++
 	m.survey = nil
+	m.late = nil
 	for _, s := range m.sources {
 		if r, ok := s.(Refresher); ok {
 			r.Refresh()
@@ -154,6 +159,7 @@ type survey struct {
 	failures []Failure
 	captured time.Time
 	taken    time.Time
+	fetched  Fetched
 }
 
 // surveyed asks every source, in parallel, once per generation.
@@ -165,7 +171,22 @@ func (m *Mesh) surveyed(ctx context.Context) (*survey, error) {
 		m.survey = f
 	}
 	m.mu.Unlock()
-	return f.do(ctx, m.takeSurvey)
+	return f.do(ctx, func(ctx context.Context) (*survey, error) {
+		kind := answerKind{what: "survey"}
+		ctx, t, err := m.begin(ctx, "the list of proxies", 0, kind, nil)
+		if err != nil {
+			return nil, err
+		}
+		sv, err := m.takeSurvey(ctx)
+		var moved int64
+		if err == nil {
+			moved = sv.fetched.Bytes
+		}
+		if err := t.end(kind, moved, err); err != nil {
+			return nil, err
+		}
+		return sv, nil
+	})
 }
 
 func (m *Mesh) takeSurvey(ctx context.Context) (*survey, error) {
@@ -200,6 +221,8 @@ func (m *Mesh) takeSurvey(ctx context.Context) (*survey, error) {
 		}
 		sv.failures = append(sv.failures, a.survey.Failures...)
 		recordFetches(ctx, a.survey.Fetched)
+		sv.fetched.Requests += a.survey.Fetched.Requests
+		sv.fetched.Bytes += a.survey.Fetched.Bytes
 		if a.survey.Captured.After(sv.captured) {
 			sv.captured = a.survey.Captured
 		}

@@ -253,6 +253,7 @@ func TestResolve(t *testing.T) {
 		{NodeID: node("reviews-v2-5c9c8d7f54-klmno.default", "10.0.0.3"), Metadata: []byte(`{"WORKLOAD_NAME":"reviews-v2"}`)},
 		{NodeID: node("ratings-v1-7d9c8d7f54-pqrst.other", "10.0.0.4"), Metadata: []byte(`{"WORKLOAD_NAME":"ratings-v1"}`)},
 		{NodeID: "edge-1"},
+		{Name: "details-v1-5f9c8d7f54-uvwxy.default", IP: "10.0.0.5"}, // of its pod, which does not tell the id
 	}}}
 	m := mesh.New([]mesh.Source{src}, mesh.Options{})
 	for _, test := range []struct{ name, want, note string }{
@@ -266,6 +267,7 @@ func TestResolve(t *testing.T) {
 		{"rat", "ratings-v1-7d9c8d7f54-pqrst.other", ""},
 		{"10.0.0.3", "reviews-v2-5c9c8d7f54-klmno.default", ""},
 		{node("reviews-v2-5c9c8d7f54-klmno.default", "10.0.0.3"), "reviews-v2-5c9c8d7f54-klmno.default", ""},
+		{node("details-v1-5f9c8d7f54-uvwxy.default", "10.0.0.5"), "details-v1-5f9c8d7f54-uvwxy.default", ""},
 		{"*klmno*", "reviews-v2-5c9c8d7f54-klmno.default", ""},
 		{"edge-1", "edge-1", ""},
 	} {
@@ -282,7 +284,8 @@ func TestResolve(t *testing.T) {
 		"reviews":    "of several workloads",
 		"nothing":    `no proxy "nothing"`,
 		"deploy/rat": `no proxy "deploy/rat"`,
-		"re:(":       "re:(",
+		node("details-v1-5f9c8d7f54-uvwxy.default", "10.0.0.6"): "there are: details-v1", // the pod of that name has another address now
+		"re:(": "re:(",
 	} {
 		if _, _, err := m.Proxy(t.Context(), name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("proxy(%q): error %v, want it to contain %q", name, err, want)
@@ -518,6 +521,43 @@ func TestHungOnce(t *testing.T) {
 		mesh.Gather(t.Context(), m, all.Items, "things", ask(resource.Cluster))
 		if want := map[time.Duration]int{0: 2, time.Minute: 3}[ttl]; len(hung.asked) != want {
 			t.Errorf("TTL %v, refreshed: asked %v, want %d times", ttl, hung.asked, want)
+		}
+	}
+}
+
+// Who hangs is known beyond the time for which the list of proxies is kept, until it answers.
+func TestHungBeyondTheList(t *testing.T) {
+	late := &mesh.UnreachableError{Source: "p", Err: fmt.Errorf("no answer: %w", context.DeadlineExceeded)}
+	hung, well := &reader{store: resource.NewStore(), err: late}, &reader{store: resource.NewStore(), names: []string{"a"}}
+	src := &fixed{spec: "x", live: true, survey: mesh.Survey{Proxies: []mesh.Record{{Name: "hung", Actual: hung}, {Name: "well", Actual: well}}}}
+	now := time.Unix(1000, 0)
+	m := mesh.New([]mesh.Source{src}, mesh.Options{TTL: time.Minute, Clock: func() time.Time { return now }})
+	ask := func(ctx context.Context, p *mesh.Proxy) ([]string, error) {
+		_, err := p.Config(mesh.Actual).Resources(ctx, resource.Cluster, pattern.Pattern{})
+		return []string{p.Name}, err
+	}
+	for step, test := range []struct {
+		proxies int // that are asked for at once
+		err     error
+		want    int // how often the one that hung has been asked by then
+	}{
+		{2, late, 1},
+		{2, late, 1}, // not again
+		{1, nil, 2},  // on purpose, and it answers
+		{2, nil, 3},
+	} {
+		now = now.Add(2 * time.Minute)
+		all, err := m.Proxies(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		hung.err = test.err
+		res, err := mesh.Gather(t.Context(), m, all.Items[:test.proxies], "things", ask)
+		if err != nil || (len(res.Failures) > 0) != (test.err != nil) {
+			t.Errorf("step %d: failures %v, error %v", step, res.Failures, err)
+		}
+		if len(hung.asked) != test.want {
+			t.Errorf("step %d: asked %d times, want %d", step, len(hung.asked), test.want)
 		}
 	}
 }

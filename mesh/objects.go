@@ -335,14 +335,21 @@ func (m *Mesh) readObjects(ctx context.Context, i int, s ObjectSource, r ObjectR
 	}
 	c.mu.Unlock()
 	return f.do(ctx, func(ctx context.Context) (ObjectAnswer, error) {
-		a, err := s.Objects(ctx, r)
+		kind := answerKind{what: "objects of kind " + key.kind, name: r.Name}
+		ctx, t, err := m.begin(ctx, kind.what, 0, kind, nil)
 		if err != nil {
+			return ObjectAnswer{}, err
+		}
+		a, err := s.Objects(ctx, r)
+		var bytes int64
+		for _, o := range a.Objects {
+			bytes += int64(len(o.JSON))
+		}
+		if err := t.end(kind, bytes, err); err != nil {
 			return a, err
 		}
-		var bytes int64
 		for j := range a.Objects {
 			o := &a.Objects[j]
-			bytes += int64(len(o.JSON))
 			text, _, err := redact.Compact(nil, o.JSON)
 			if err != nil {
 				return a, fmt.Errorf("%s %s of %s: %w", o.Kind, o.Name, m.sources[i].Spec(), err)

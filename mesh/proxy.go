@@ -16,7 +16,8 @@ import (
 // Side tells what Envoy runs from what the control plane would send it.
 type Side string
 
-// The sides of a proxy's configuration. Any is the actual one where it can be read and the desired one elsewhere.
+// The sides of a proxy's configuration. Any is the actual one, and the desired one only where no source reads Envoys at all: a source that reads those of
+// other proxies and not this one's tells why, and that is the answer.
 const (
 	Any     Side = ""
 	Actual  Side = "actual"
@@ -53,6 +54,7 @@ type Proxy struct {
 	ads     Reader
 	turns   turns // of asking its control plane
 	why     error // why there is no desired side; nil where its sources have none of any proxy
+	hidden  error // likewise why there is no actual one
 	live    bool
 	plane   string   // the spec of the source that knows its control plane
 	cluster string   // the spec of the source in whose Kubernetes cluster its pod is
@@ -65,7 +67,6 @@ type Proxy struct {
 	parts  map[partKey]*flight[part]
 	admins map[adminKey]*flight[[]byte]
 	memos  map[memoKey]memo
-	late   map[Side]lateness
 }
 
 // Has tells whether a source can give that side of the proxy's configuration.
@@ -82,13 +83,16 @@ func (p *Proxy) Has(side Side) bool {
 	}
 }
 
-// Lacks says why there is no such side of the proxy's configuration. The error wraps ErrNotAvailable; it is nil where there is one.
+// Lacks says why there is no such side of the proxy's configuration; nil where there is one. The error wraps ErrNotAvailable, unless Envoys of other proxies
+// are read and this one cannot be, which is a failure.
 func (p *Proxy) Lacks(side Side) error {
 	switch {
 	case p.Has(side):
 		return nil
 	case side == Desired && p.why != nil:
 		return fmt.Errorf("%w: %w", ErrNotAvailable, p.why)
+	case side == Actual && p.hidden != nil:
+		return p.hidden
 	default:
 		return fmt.Errorf("%w: %s knows the other side only", ErrNotAvailable, p.Source)
 	}
@@ -101,7 +105,7 @@ func (p *Proxy) Mesh() *Mesh { return p.mesh }
 func (p *Proxy) Config(side Side) Config {
 	if side == Any {
 		side = Actual
-		if p.actual == nil {
+		if p.actual == nil && p.hidden == nil {
 			side = Desired
 		}
 	}
@@ -169,6 +173,7 @@ func newProxy(m *Mesh, r Record, s Source) *Proxy {
 		actual:       r.Actual,
 		desired:      r.Desired,
 		why:          r.NoDesired,
+		hidden:       r.NoActual,
 		ads:          r.ADS,
 		live:         s.Live(),
 		turns:        newTurns(),
@@ -255,7 +260,7 @@ func (p *Proxy) join(o *Proxy) {
 	p.Connected, p.Ready = either(a.Connected, b.Connected), either(a.Ready, b.Ready)
 	p.Since, p.Sync = cmp.Or(a.Since, b.Since), cmp.Or(a.Sync, b.Sync)
 	p.actual, p.desired, p.ads = cmp.Or(a.actual, b.actual), cmp.Or(a.desired, b.desired), cmp.Or(a.ads, b.ads)
-	p.why = cmp.Or(a.why, b.why)
+	p.why, p.hidden = cmp.Or(a.why, b.why), cmp.Or(a.hidden, b.hidden)
 	if p.Source != o.Source { // a source may know a proxy twice, once by each side
 		p.Source += ", " + o.Source
 	}
@@ -298,11 +303,18 @@ func (i *Istiod) Mesh() *Mesh { return i.mesh }
 
 // Debug gets a path of the instance's debug API, such as "syncz". Paths that change something are refused.
 func (i *Istiod) Debug(ctx context.Context, path string) ([]byte, error) {
-	b, err := i.debug(ctx, path)
-	if err == nil {
-		recordFetch(ctx, int64(len(b)))
+	bare, _, _ := strings.Cut(path, "?")
+	kind := answerKind{what: "debug " + bare}
+	ctx, t, err := i.mesh.begin(ctx, bare+" of "+i.Name, 0, kind, nil)
+	if err != nil {
+		return nil, err
 	}
-	return b, err
+	b, err := i.debug(ctx, path)
+	if err := t.end(kind, int64(len(b)), err); err != nil {
+		return nil, err
+	}
+	recordFetch(ctx, int64(len(b)))
+	return b, nil
 }
 
 // Proxies gives the proxies that are connected to this instance.

@@ -78,8 +78,13 @@ func (m *Mesh) Find(ctx context.Context, q Query) (p *Proxy, note string, err er
 		return choose(found, q.Name, selectsSeveral[strings.ToLower(kind)])
 	}
 	found := filter(all, func(p *Proxy) bool {
-		return p.Name == q.Name || p.NodeID == q.Name || q.Name != "" && (p.IP == q.Name || slices.Contains(p.ips, q.Name))
+		return p.Name == q.Name || p.NodeID == q.Name || q.Name != "" && p.hasAddress(q.Name)
 	})
+	named := q.Name
+	if ip, name, ok := cutNodeID(q.Name); ok && len(found) == 0 {
+		named = name
+		found = filter(all, func(p *Proxy) bool { return p.NodeID == "" && p.Name == name && (p.IP == "" || p.hasAddress(ip)) })
+	}
 	if len(found) == 0 {
 		found, err = atHome(all, func(all []*Proxy) ([]*Proxy, error) { return matchNames(all, q.Name) })
 	}
@@ -87,9 +92,20 @@ func (m *Mesh) Find(ctx context.Context, q Query) (p *Proxy, note string, err er
 		return nil, "", err
 	}
 	if len(found) == 0 {
-		return nil, "", noProxy(q.Name, q.Name, all)
+		return nil, "", noProxy(q.Name, named, all)
 	}
 	return choose(found, q.Name, false)
+}
+
+func (p *Proxy) hasAddress(ip string) bool { return p.IP == ip || slices.Contains(p.ips, ip) }
+
+// cutNodeID takes apart an id as Istio gives it to Envoys, "TYPE~IP~POD.NAMESPACE~DOMAIN": a source that finds proxies by their pods does not know the ids.
+func cutNodeID(id string) (ip, name string, ok bool) {
+	parts := strings.Split(id, "~")
+	if len(parts) != 4 {
+		return "", "", false
+	}
+	return parts[1], parts[2], true
 }
 
 // noProxy names what there is, the names that begin like what was asked for first.

@@ -64,6 +64,7 @@ type Record struct {
 	Actual    Reader        // what Envoy runs; nil when the source cannot give it
 	Desired   Reader        // what the control plane would send; nil when the source cannot give it
 	NoDesired error         // why it cannot, where the source could give that of other proxies
+	NoActual  error         // likewise of what Envoy runs: calls that name no side then fail with it, and never tell the desired side instead
 	ADS       Reader        // what the control plane sends to who connects as this proxy; nil when the source cannot give it
 }
 

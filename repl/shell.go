@@ -266,7 +266,7 @@ func (s *Shell) fail(err error) {
 			s.note("interrupted")
 			return
 		}
-		text = e.Detail()
+		text = e.Brief()
 		if s.o.Debug && e.Stack != "" {
 			text += "\n" + e.Stack
 		}

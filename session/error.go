@@ -40,6 +40,7 @@ type Error struct {
 	More   []*Error        // further errors of the same file, in its order
 	Stack  string          // of an internal error: the Go stack
 	cause  error
+	told   bool // a builtin said so, rather than the language: it makes sense without the script's text
 }
 
 // A Frame is one call of a traceback.
@@ -64,6 +65,29 @@ const (
 	maxFrames = 24 // of a traceback; the middle of a longer one is left out
 	maxErrors = 20 // of one file
 )
+
+// Brief gives the error as Detail does, without the calls inside of shipped files at its end: who has not written them can do nothing with their lines, if what
+// went wrong is what a builtin says of what was asked.
+func (e *Error) Brief() string {
+	if !e.told || !isShipped(e.Pos) {
+		return e.Detail()
+	}
+	own := *e
+	for len(own.Frames) > 0 && isShipped(own.Frames[len(own.Frames)-1].Pos) {
+		own.Frames = own.Frames[:len(own.Frames)-1]
+	}
+	name := strings.TrimSuffix(strings.TrimPrefix(e.Pos.Filename(), Shipped), ".star")
+	if n := len(e.Frames); len(own.Frames) < n {
+		name = strings.TrimSuffix(strings.TrimPrefix(e.Frames[len(own.Frames)].Pos.Filename(), Shipped), ".star")
+	}
+	own.Pos, own.Line, own.Msg = syntax.Position{}, "", name+": "+e.Msg
+	if n := len(own.Frames); n > 0 {
+		own.Pos, own.Line = own.Frames[n-1].Pos, own.Frames[n-1].Line
+	}
+	return own.Detail()
+}
+
+func isShipped(p syntax.Position) bool { return strings.HasPrefix(p.Filename(), Shipped) }
 
 // Detail gives the whole error as lines for a person: traceback, source lines
 // with a caret, message. It ends without a newline.
@@ -232,12 +256,13 @@ func newRunError(err error, lookup func(filename string) string) *Error {
 		if len(inner.Frames) == 0 && inner.Pos.IsValid() {
 			frames = append(frames, Frame{Name: inner.Pos.Filename(), Pos: inner.Pos, Line: inner.Line})
 		}
-		return &Error{Kind: inner.Kind, Pos: inner.Pos, Line: inner.Line, Msg: inner.Msg, Frames: frames, More: inner.More, Stack: inner.Stack, cause: inner}
+		return &Error{Kind: inner.Kind, Pos: inner.Pos, Line: inner.Line, Msg: inner.Msg, Frames: frames, More: inner.More, Stack: inner.Stack, cause: inner, told: inner.told}
 	}
 
 	if n := len(e.Frames); n > 0 {
 		e.Pos, e.Line = e.Frames[n-1].Pos, e.Frames[n-1].Line
 	}
+	e.told = callee != ""
 	switch m := uninitialized.FindStringSubmatch(e.Msg); {
 	case m != nil:
 		e.Msg = m[1] + " is used before it has a value"

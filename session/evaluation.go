@@ -56,7 +56,7 @@ func (s *Session) begin(ctx context.Context, name, main string) *evaluation {
 		abandoned: new(atomic.Bool),
 		exhausted: new(atomic.Bool),
 	}
-	e.ctx = mesh.WithRecorder(ctx, e.recorder)
+	e.ctx = mesh.WithBudget(mesh.WithRecorder(ctx, e.recorder), new(mesh.Budget))
 	if s.o.Clock != nil {
 		e.started = s.o.Clock()
 	}

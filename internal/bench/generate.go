@@ -42,6 +42,7 @@ func writeDump(w io.Writer) error {
 		p.field("version_info", version)
 		p.key("dynamic_listeners")
 		p.open("[")
+		p.outbound()
 		for i := range services {
 			p.listener(host(i), vip(i), ports(i)[1])
 		}
@@ -137,6 +138,12 @@ func (p *printer) field(name string, value any) {
 	fmt.Fprint(p.w, value)
 }
 
+// text writes a string of a list.
+func (p *printer) text(s string) {
+	p.next()
+	fmt.Fprintf(p.w, "%q", s)
+}
+
 // object writes the members of name as an object, given as alternating names and values; a value may be a func that writes one.
 func (p *printer) object(name string, members ...any) {
 	if name != "" {
@@ -192,14 +199,7 @@ func (p *printer) cluster(h string, port int) {
 				"default_validation_context", p.obj("match_typed_subject_alt_names", p.list(p.obj(
 					"san_type", "URI", "matcher", p.obj("exact", "spiffe://cluster.local/ns/"+namespace+"/sa/"+short)))),
 				"validation_context_sds_secret_config", p.sds("ROOTCA")),
-			"alpn_protocols", func() {
-				p.open("[")
-				p.next()
-				p.w.WriteString(`"istio-peer-exchange"`)
-				p.next()
-				p.w.WriteString(`"istio"`)
-				p.close("]")
-			}),
+			"alpn_protocols", p.texts("istio-peer-exchange", "istio")),
 		"sni", fmt.Sprintf("outbound_.%d_._.%s", port, h))
 	p.object("",
 		"version_info", version,
@@ -232,25 +232,16 @@ func (p *printer) cluster(h string, port int) {
 }
 
 func (p *printer) listener(h, ip string, port int) {
-	name := fmt.Sprintf("%s_%d", ip, port)
-	p.object("",
-		"name", name,
-		"active_state", p.obj(
-			"version_info", version,
-			"listener", p.obj(
-				"@type", "type.googleapis.com/envoy.config.listener.v3.Listener",
-				"name", name,
-				"address", p.obj("socket_address", p.obj("address", ip, "port_value", port)),
-				"filter_chains", p.list(p.obj(
-					"filters", p.list(p.obj("name", "envoy.filters.network.tcp_proxy", "typed_config", p.obj(
-						"@type", "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-						"stat_prefix", outbound(h, port), "cluster", outbound(h, port)))),
-					"transport_socket_connect_timeout", "15s")),
-				"listener_filters_timeout", "0s",
-				"continue_on_listener_filters_timeout", true,
-				"traffic_direction", "OUTBOUND",
-				"bind_to_port", false),
-			"last_updated", updated))
+	p.active(fmt.Sprintf("%s_%d", ip, port), ip, port,
+		"filter_chains", p.list(p.obj(
+			"filters", p.list(p.obj("name", "envoy.filters.network.tcp_proxy", "typed_config", p.obj(
+				"@type", "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+				"stat_prefix", outbound(h, port), "cluster", outbound(h, port)))),
+			"transport_socket_connect_timeout", "15s")),
+		"listener_filters_timeout", "0s",
+		"continue_on_listener_filters_timeout", true,
+		"traffic_direction", "OUTBOUND",
+		"bind_to_port", false)
 }
 
 func (p *printer) routes() {
@@ -260,14 +251,7 @@ func (p *printer) routes() {
 		short := strings.TrimSuffix(h, ".svc.cluster.local")
 		hosts = append(hosts, p.obj(
 			"name", h+":8080",
-			"domains", func() {
-				p.open("[")
-				for _, d := range []string{h, h + ".", short, short + ".svc", vip(i)} {
-					p.next()
-					fmt.Fprintf(p.w, "%q", d)
-				}
-				p.close("]")
-			},
+			"domains", p.texts(h, h+".", short, short+".svc", vip(i)),
 			"routes", p.list(p.obj(
 				"name", "default",
 				"match", p.obj("prefix", "/"),
@@ -289,7 +273,8 @@ func (p *printer) routes() {
 			"name", "8080",
 			"virtual_hosts", p.list(hosts...),
 			"validate_clusters", false,
-			"max_direct_response_body_size_bytes", 1048576),
+			"max_direct_response_body_size_bytes", 1048576,
+			"ignore_port_in_host_matching", true),
 		"last_updated", updated)
 }
 

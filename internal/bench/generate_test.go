@@ -26,7 +26,7 @@ func TestWriteDump(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, want := range map[resource.Kind]int{resource.Cluster: 2 * services, resource.Listener: services, resource.RouteConfig: 1, resource.Endpoint: 2 * services} {
+	for kind, want := range map[resource.Kind]int{resource.Cluster: 2 * services, resource.Listener: services + 2, resource.RouteConfig: 1, resource.Endpoint: 2 * services} {
 		if got := len(d.Resources(kind)); got != want {
 			t.Errorf("%s: %d, want %d", kind, got, want)
 		}

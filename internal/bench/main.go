@@ -5,6 +5,7 @@
 // printed are medians and ratios; a single absolute time says little.
 //
 //	go run ./internal/bench [-n RUNS] [-istioctl PATH] [DUMP.json ...]
+//	go run ./internal/bench -scale FILE.svg
 //
 // Without files a dump of a sidecar in a mesh of 2,000 services is generated.
 package main
@@ -27,8 +28,13 @@ import (
 func main() {
 	runs := flag.Int("n", 7, "counted runs of each command, after one that is not")
 	istioctl := flag.String("istioctl", "istioctl", "the istioctl to compare with, if there is one")
+	plot := flag.String("scale", "", "measure instead what a trace costs by the size of a route table, and draw it into this `file` (SVG)")
 	flag.Parse()
-	if err := run(os.Stdout, *runs, *istioctl, flag.Args()); err != nil {
+	measure := func() error { return run(os.Stdout, *runs, *istioctl, flag.Args()) }
+	if *plot != "" {
+		measure = func() error { return scale(os.Stdout, *plot) }
+	}
+	if err := measure(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -138,7 +144,8 @@ func (b *bench) dump(file string) error {
 type result struct {
 	contender
 	wall   []time.Duration
-	peak   []int64 // bytes
+	cpu    []time.Duration // of all processors, which a busy machine changes less
+	peak   []int64         // bytes
 	answer string
 }
 
@@ -169,6 +176,7 @@ func (b *bench) compare(question string, cs []contender) []*result {
 				continue
 			}
 			r.wall = append(r.wall, wall)
+			r.cpu = append(r.cpu, cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
 			if usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
 				r.peak = append(r.peak, usage.Maxrss*1024)
 			}
@@ -177,13 +185,13 @@ func (b *bench) compare(question string, cs []contender) []*result {
 	fmt.Fprintf(b.out, "  %s\n", question)
 	base := results[0]
 	for _, r := range results {
-		fmt.Fprintf(b.out, "    %-26s %7.3f s (%.3f to %.3f)  %6.1f MB", r.name, median(r.wall).Seconds(), slices.Min(r.wall).Seconds(), slices.Max(r.wall).Seconds(), float64(median(r.peak))/1e6)
+		fmt.Fprintf(b.out, "    %-26s %7.3f s (%.3f to %.3f)  CPU %.3f s  %6.1f MB", r.name, median(r.wall).Seconds(), slices.Min(r.wall).Seconds(), slices.Max(r.wall).Seconds(), median(r.cpu).Seconds(), float64(median(r.peak))/1e6)
 		if r != base {
 			var ratios []float64
 			for i := range base.wall {
 				ratios = append(ratios, base.wall[i].Seconds()/r.wall[i].Seconds())
 			}
-			fmt.Fprintf(b.out, "   meshlark takes %.3f of its time, %.2f of its memory", median(ratios), float64(median(base.peak))/float64(median(r.peak)))
+			fmt.Fprintf(b.out, "   meshlark takes %.3f of its time, %.3f of its CPU time, %.2f of its memory", median(ratios), median(base.cpu).Seconds()/median(r.cpu).Seconds(), float64(median(base.peak))/float64(median(r.peak)))
 		}
 		fmt.Fprintln(b.out)
 		if r.contender.answer != nil && r.answer != base.answer {

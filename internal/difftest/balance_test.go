@@ -2,6 +2,7 @@ package difftest
 
 import (
 	"bufio"
+	"flag"
 	"fmt"
 	"math"
 	"net"
@@ -14,6 +15,8 @@ import (
 	"github.com/meshlark/meshlark/xds/cluster"
 	"github.com/meshlark/meshlark/xds/rawjson"
 )
+
+var perConfig = flag.Int("balanced", 0, "how many requests TestBalance sends for each configuration, where more than -requests")
 
 // hostPorts is how many upstreams there are to be endpoints.
 const hostPorts = 12
@@ -148,7 +151,7 @@ func TestBalance(t *testing.T) {
 				t.Fatal(err)
 			}
 			in := bufio.NewReader(conn)
-			n := min(*requests, 50)
+			n := max(min(*requests, 50), *perConfig)
 			got := map[string]int{}
 			for range n {
 				reply, err := (request{Method: "GET", Host: "x", Path: "/"}).send(conn, in)

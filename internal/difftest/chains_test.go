@@ -109,7 +109,7 @@ func (p picker) listener(name string) dict {
 			dict{"or_match": dict{"rules": []any{dict{"destination_port_range": dict{"start": 80, "end": 81}}, dict{"destination_port_range": dict{"start": 443, "end": 444}}}}},
 		)
 	}
-	if p.chance(.5) {
+	if p.chance(.56) {
 		d["default_filter_chain"] = chainNamed("default", nil)
 	}
 	if tree {
@@ -201,7 +201,7 @@ func (p picker) connection(chains []any) connection {
 	} else {
 		c.Client.HTTP = one(p, "http/1.1", "http/1.0", "h2c", "")
 	}
-	if m, ok := one(p, chains...).(dict)["filter_chain_match"].(dict); ok && p.chance(.8) {
+	if m, ok := one(p, chains...).(dict)["filter_chain_match"].(dict); ok && p.chance(.9) {
 		p.fitChain(&c, m)
 	}
 	return c
@@ -285,6 +285,12 @@ func (c connection) firstBytes() []byte {
 	return buf[:n]
 }
 
+// predict says which chain takes it.
+func (c connection) predict(l listener.Listener) filterchain.Result {
+	seen, _ := filterchain.Inspect(l, c.Client, match.Connection{Source: c.Source, Destination: c.Destination, DirectSource: netip.MustParseAddrPort("127.0.0.1:1")})
+	return filterchain.New(l).Match(&seen)
+}
+
 // run connects and gives the name of the chain, "" when the connection was closed.
 func (c connection) run(address string) (string, error) {
 	conn, err := net.Dial("tcp", address)
@@ -318,6 +324,7 @@ func TestChains(t *testing.T) {
 	outcomes := map[string]int{}
 	count := coverage{}
 	pairs, loaded, differ := 0, 0, 0
+	var faults []func() // that shrink a listener with a difference
 	for from := 0; from < *configs; from += batch {
 		b := newBench(t)
 		listeners := map[string]dict{}
@@ -333,7 +340,6 @@ func TestChains(t *testing.T) {
 			}
 			loaded++
 			view := listener.New(rawjson.Value(text(listeners[name(i)])))
-			set := filterchain.New(view)
 			p := newPicker(*seedFlag + uint64(i) ^ 1<<40)
 			for range min(*requests, 50) {
 				c := p.connection(listeners[name(i)]["filter_chains"].([]any))
@@ -343,26 +349,41 @@ func TestChains(t *testing.T) {
 					continue
 				}
 				pairs++
-				seen, _ := filterchain.Inspect(view, c.Client, match.Connection{
-					Source: c.Source, Destination: c.Destination, DirectSource: netip.MustParseAddrPort("127.0.0.1:1"),
-				})
-				want := set.Match(&seen)
+				want := c.predict(view)
 				count.chains(listeners[name(i)], want)
 				outcomes[cmp.Or(want.Chain, want.Details)]++
 				if got != want.Chain {
 					if differ++; differ <= 4 {
 						t.Errorf("seed %d: %+v: Envoy %q, predicted %q (%s)\n%s", *seedFlag+uint64(i), c, got, want.Chain, want.Reason, view.Body())
+						faults = append(faults, func() {
+							t.Logf("seed %d: shrunk for %+v: %s", *seedFlag+uint64(i), c, text(reduceListener(t, listeners[name(i)], []string{"filters", "listener_filters"}, func(l dict, address string) bool {
+								got, err := c.run(address)
+								return err == nil && got != c.predict(listener.New(text(l))).Chain
+							})))
+						})
 					}
 				}
 			}
 		}
 	}
-	t.Logf("%d configurations, %d pairs, %d differences; outcomes %v", loaded, pairs, differ, outcomes)
+	t.Logf("seeds %d to %d: %d configurations, %d pairs, %d differences", *seedFlag, *seedFlag+uint64(*configs)-1, loaded, pairs, differ)
+	balanced(t, outcomes, pairs)
+	shrinkSome(faults)
 	if loaded*2 < *configs {
 		t.Errorf("Envoy took only %d of %d listeners", loaded, *configs)
 	}
 	count.log(t)
 	count.require(t, "FilterChainMatch")
+}
+
+// shrinkSome shrinks what the first differences were seen in.
+func shrinkSome(faults []func()) {
+	if !*shrinks {
+		return
+	}
+	for _, f := range faults[:min(2, len(faults))] {
+		f()
+	}
 }
 
 // criteria are the fields of FilterChainMatch by the level they belong to.

@@ -49,6 +49,9 @@ func (c coverage) table(r *match.Request, got routing.Result) {
 		if view.Action() != "" {
 			c.add("Route."+view.Action(), view.Name() == got.Route)
 		}
+		for field := range view.Body().Get("route").Members() {
+			c.add("RouteAction."+field, view.Name() == got.Route)
+		}
 		c.match(view.Match(), r)
 		if view.Name() == got.Route {
 			break

@@ -200,6 +200,16 @@ func (r request) send(conn net.Conn, in *bufio.Reader) (reply, error) {
 	return reply{resp.StatusCode, resp.Header, string(body), resp.Close}, err
 }
 
+// sendAlone sends a request on a connection of its own.
+func (r request) sendAlone(address string) (reply, error) {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return reply{}, err
+	}
+	defer conn.Close()
+	return r.send(conn, bufio.NewReader(conn))
+}
+
 // reasons logs why listeners were refused.
 func (b *bench) reasons(t testing.TB) {
 	t.Helper()

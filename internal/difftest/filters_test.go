@@ -13,6 +13,7 @@ import (
 
 	"github.com/meshlark/meshlark/xds/cluster"
 	"github.com/meshlark/meshlark/xds/endpoint"
+	"github.com/meshlark/meshlark/xds/filterchain"
 	"github.com/meshlark/meshlark/xds/listener"
 	"github.com/meshlark/meshlark/xds/match"
 	"github.com/meshlark/meshlark/xds/rawjson"
@@ -23,8 +24,10 @@ import (
 // A filterProxy is the configuration of the Envoy with one of its listeners.
 type filterProxy struct{ listener listener.Listener }
 
-func (f filterProxy) Name() string                        { return "envoy" }
-func (f filterProxy) Listeners() []listener.Listener      { return []listener.Listener{f.listener} }
+func (f filterProxy) Name() string { return "envoy" }
+func (f filterProxy) Listeners() *filterchain.Listeners {
+	return filterchain.NewListeners([]listener.Listener{f.listener})
+}
 func (f filterProxy) Table(string) (*routing.Table, bool) { return nil, false }
 func (f filterProxy) Scopes(string) []rawjson.Value       { return nil }
 func (f filterProxy) Envoy() match.Version                { return match.Version{} }
@@ -167,7 +170,7 @@ func TestFilters(t *testing.T) {
 		if refused != "" {
 			b.reasons(t)
 		}
-		var faults []filterFault
+		var faults []func()
 		for i := from; i < min(*configs, from+batch); i++ {
 			if ports[name(i)] == "" {
 				continue
@@ -196,17 +199,17 @@ func TestFilters(t *testing.T) {
 					kind, _, _ := strings.Cut(diffs[0], ":")
 					if kinds[kind]++; kinds[kind] <= 4 {
 						t.Errorf("seed %d: %+v from %v\n  %s\n%s", *seedFlag+uint64(i), r, conn.Source, strings.Join(diffs, "\n  "), c.steps())
-						faults = append(faults, filterFault{listeners[name(i)], r, conn})
+						faults = append(faults, func() {
+							t.Logf("seed %d: shrunk for %+v:\n%s", *seedFlag+uint64(i), r, text(reduceManager(t, listeners[name(i)], []string{"stat_prefix"}, func(l dict, address string) bool {
+								c, err := newFilterCase(r, conn, address, filterProxy{listener.New(rawjson.Value(text(l)))})
+								return err == nil && c.details() != "" && len(c.differences()) > 0 // without details the filter that tells them is gone
+							})))
+						})
 					}
 				}
 			}
 		}
-		if !*shrinks {
-			faults = nil
-		}
-		for _, f := range faults[:min(2, len(faults))] {
-			t.Logf("shrunk for %+v:\n%s", f.request, text(f.shrink(t)["filter_chains"]))
-		}
+		shrinkSome(faults)
 	}
 	for _, outcome := range filterOutcomes {
 		if outcomes[outcome] < *least {

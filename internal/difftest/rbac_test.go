@@ -36,6 +36,18 @@ type identity struct {
 	peer match.Peer
 }
 
+// pem is the certificate with its key, as Envoy takes them.
+func (id identity) pem() dict {
+	key, err := x509.MarshalECPrivateKey(id.cert.PrivateKey.(*ecdsa.PrivateKey))
+	if err != nil {
+		panic(err) // the key was made for this
+	}
+	text := func(kind string, der []byte) dict {
+		return dict{"inline_string": string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))}
+	}
+	return dict{"certificate_chain": text("CERTIFICATE", id.cert.Certificate[0]), "private_key": text("EC PRIVATE KEY", key)}
+}
+
 // A pki is certificates of one test.
 type pki struct {
 	root, server, serverKey string
@@ -168,7 +180,7 @@ func (p picker) rule(permission bool, depth int) dict {
 
 func (p picker) rules() dict {
 	policies := dict{}
-	for i := range p.IntN(4) {
+	for i := range one(p, 0, 1, 2, 2, 3, 4) {
 		var permissions, principals []any
 		for range 1 + p.IntN(2) {
 			permissions = append(permissions, p.rule(true, 0))
@@ -176,13 +188,13 @@ func (p picker) rules() dict {
 		}
 		policies[fmt.Sprintf("%c%d", 'a'+p.IntN(5), i)] = dict{"permissions": permissions, "principals": principals}
 	}
-	return dict{"action": one(p, "ALLOW", "DENY", "DENY", "LOG"), "policies": policies}
+	return dict{"action": one(p, "ALLOW", "ALLOW", "ALLOW", "DENY", "DENY", "DENY", "LOG"), "policies": policies}
 }
 
 // rbacFilters makes one or two RBAC filters.
 func (p picker) rbacFilters() []any {
 	var out []any
-	for range 1 + p.IntN(2) {
+	for range 1 + p.IntN(4) {
 		config := dict{"@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC", "rules": p.rules()}
 		if p.chance(.25) {
 			config["shadow_rules"] = p.rules()
@@ -227,12 +239,25 @@ func rbacListener(name string, filters []any, certs pki, secure bool) dict {
 	return l
 }
 
+// accessDetails are the details of the answer when a filter refuses a request, and what kind of end that is.
+func accessDetails(sets []listener.RBAC, r *match.Request) (details, outcome string, reasons []string) {
+	for _, set := range sets {
+		d := rbac.Evaluate(set, r)
+		reasons = append(reasons, d.Reason)
+		if d.Details != "" {
+			return d.Details, "refused by " + cmp.Or(set.Action, "a matcher"), reasons
+		}
+	}
+	return "", "allowed", reasons
+}
+
 // TestRBAC compares which requests access rules let pass.
 func TestRBAC(t *testing.T) {
 	certs := newPKI(t)
 	count := coverage{}
 	outcomes := map[string]int{}
 	pairs, loaded, differ := 0, 0, 0
+	var faults []func()
 	for from := 0; from < *configs; from += batch {
 		b := newBench(t)
 		listeners := map[string]dict{}
@@ -289,16 +314,7 @@ func TestRBAC(t *testing.T) {
 				case strings.HasPrefix(path, "/v"):
 					seen.RouteMetadata = dict{"test": dict{"route": "r1"}}
 				}
-				want, outcome := "", "allowed"
-				var reasons []string
-				for _, set := range sets {
-					d := rbac.Evaluate(set, seen)
-					reasons = append(reasons, d.Reason)
-					if d.Details != "" {
-						want, outcome = d.Details, "refused by "+cmp.Or(set.Action, "a matcher")
-						break
-					}
-				}
+				want, outcome, reasons := accessDetails(sets, seen)
 				outcomes[outcome]++
 				count.rbac(sets, seen)
 				details := got.Header.Get("t-details")
@@ -308,12 +324,24 @@ func TestRBAC(t *testing.T) {
 				if details != want {
 					if differ++; differ <= 5 {
 						t.Errorf("seed %d: %+v %+v %+v: Envoy %q, predicted %q (%q)\n%s", *seedFlag+uint64(i), r, c, id.peer, got.Header.Get("t-details"), want, reasons, text(listeners[name(i)]["filter_chains"]))
+						faults = append(faults, func() {
+							t.Logf("seed %d: shrunk for %+v %+v %+v: %s", *seedFlag+uint64(i), r, c, id.peer, text(reduceListener(t, listeners[name(i)], []string{"listener_filters", "transport_socket", "route_config"}, func(l dict, address string) bool {
+								got, err := r.sendSecure(address, c, id, secure(i))
+								if err != nil || got.Header.Get("t-details") == "" {
+									return false // it does not tell any more
+								}
+								want, _, _ := accessDetails(listener.New(text(l)).Chains()[0].RBAC(), seen)
+								return strings.HasPrefix(got.Header.Get("t-details"), "rbac_") != (want != "")
+							})))
+						})
 					}
 				}
 			}
 		}
 	}
-	t.Logf("%d configurations, %d pairs, %d differences; outcomes %v", loaded, pairs, differ, outcomes)
+	t.Logf("seeds %d to %d: %d configurations, %d pairs, %d differences", *seedFlag, *seedFlag+uint64(*configs)-1, loaded, pairs, differ)
+	balanced(t, outcomes, pairs)
+	shrinkSome(faults)
 	count.log(t)
 	count.require(t, "Permission", "Principal")
 }

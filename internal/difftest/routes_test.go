@@ -337,7 +337,35 @@ func (p picker) routeAction(kind string, template bool) dict {
 	if p.chance(.2) {
 		d["cluster_not_found_response_code"] = one(p, "SERVICE_UNAVAILABLE", "NOT_FOUND", "INTERNAL_SERVER_ERROR")
 	}
+	p.idle(d)
 	return d
+}
+
+// idle adds to an action what changes nothing of where a request goes.
+func (p picker) idle(d dict) {
+	for _, field := range []struct {
+		name  string
+		value any
+	}{
+		{"metadata_match", dict{"filter_metadata": dict{"envoy.lb": dict{"version": "v1"}}}}, // of clusters without subsets
+		{"timeout", "9s"}, {"idle_timeout", "9s"}, {"flush_timeout", "9s"}, {"max_grpc_timeout", "9s"}, {"grpc_timeout_offset", "0.001s"},
+		{"max_stream_duration", dict{"max_stream_duration": "9s"}},
+		{"early_data_policy", dict{"name": "early", "typed_config": withType(dict{}, "envoy.extensions.early_data.v3.DefaultEarlyDataPolicy")}},
+		{"retry_policy", dict{"retry_on": "connect-failure,5xx", "num_retries": 1}},
+		{"retry_policy_typed_config", withType(dict{"retry_on": "5xx"}, "envoy.config.route.v3.RetryPolicy")},
+		{"request_mirror_policies", []any{dict{"cluster": one(p, "c0", "c3")}}},
+		{"priority", one(p, "DEFAULT", "HIGH")},
+		{"rate_limits", []any{dict{"actions": []any{dict{"generic_key": dict{"descriptor_value": "x"}}}}}}, {"include_vh_rate_limits", true},
+		{"hash_policy", []any{dict{"header": dict{"header_name": "x-a"}}}},
+		{"cors", dict{"allow_origin_string_match": []any{dict{"exact": "https://a.com"}}}},
+		{"upgrade_configs", []any{dict{"upgrade_type": "websocket"}}},
+		{"internal_redirect_policy", dict{"max_internal_redirects": 2}}, {"internal_redirect_action", "HANDLE_INTERNAL_REDIRECT"}, {"max_internal_redirects", 2},
+		{"hedge_policy", dict{"hedge_on_per_try_timeout": true}},
+	} {
+		if p.chance(.06) {
+			d[field.name] = field.value
+		}
+	}
 }
 
 // headerRules adds changes to headers to a level of the table.

@@ -206,6 +206,26 @@ func TestPodGoesAwayMidAnswer(t *testing.T) {
 	}
 }
 
+// The pod of a proxy that is still connected is deleted: what the proxy runs cannot be read any more, and what it should run is not told in its place.
+func TestPodGoneWhileConnected(t *testing.T) {
+	undo, err := mesh.PodGone(t.Context(), "details-v1")
+	play(t, undo, err)
+	gone := mesh.Envoy("details-v1").ID()
+	got := runProgram(t, meshlark, append(cluster, "-e", `sorted({c.proxy.workload: 1 for c in clusters()})`)...)
+	if got.status != 5 || strings.Contains(got.stdout, "details") || !strings.Contains(got.stdout, "ratings-v1") {
+		t.Errorf("all clusters: exit status %d, want 5, and the others' clusters:\n%s", got.status, got.stdout)
+	}
+	if n := strings.Count(got.stderr, "left out:"); n != 1 || !strings.Contains(got.stderr, gone) || !strings.Contains(got.stderr, "there is no such pod") {
+		t.Errorf("standard error:\n%s", got.stderr)
+	}
+	if got := runProgram(t, meshlark, append(cluster, "-e", `proxy("details-v1").clusters()`)...); got.status != 4 || got.stdout != "" {
+		t.Errorf("its clusters: exit status %d, want 4:\n%s%s", got.status, got.stdout, got.stderr)
+	}
+	if got := items[int](t, cluster, `[len(proxy("details-v1").desired().clusters())]`); got[0] == 0 {
+		t.Error("the control plane still tells what it would send, and no cluster is in it")
+	}
+}
+
 // An istiod that goes away while it is asked through the cluster takes its own part of the answer with it: its proxies are there still, as their pods are,
 // and so is what their Envoys run.
 func TestIstiodKilledBehindTheCluster(t *testing.T) {

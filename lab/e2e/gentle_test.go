@@ -33,6 +33,7 @@ func TestQuestionsFetchTheirSectionOnly(t *testing.T) {
 		{expr: `secrets()`, mask: secrets},
 		{expr: `clusters("` + reviews + `")`, mask: clusters, name: reviews, of: `clusters()`},
 		{expr: `clusters("*|v2|reviews*")`, mask: clusters, name: "|v2|reviews", of: `clusters()`},
+		{expr: `clusters(fqdn="reviews", subset="v2", port=9080, direction="outbound")`, mask: clusters, name: "v2", of: `clusters()`},
 		{expr: `listeners("virtualOutbound")`, mask: listeners, name: "virtualOutbound", of: `listeners()`},
 		{expr: `secrets("ROOTCA")`, mask: secrets, name: "ROOTCA"},
 	} {
@@ -123,11 +124,10 @@ func fleet(t *testing.T, n int, handler http.Handler) []*lab.Pod {
 	return pods
 }
 
-// A script that would move more than --max-fetch fails with the figure as soon as it is known: after the first answers, of which there are no more than
-// are asked for at once.
+// A script that would move more than --max-fetch fails with the figure as soon as it is known: after the first answer. Where it asks one proxy after the
+// other it fails at the limit.
 func TestMaxFetch(t *testing.T) {
 	const each, proxies, limit = 1 << 20, 24, 10_000_000
-	const atOnce = 16
 	filler := strings.Repeat("x", 1<<10)
 	fleet(t, proxies, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","dynamic_active_clusters":[`)
@@ -139,17 +139,26 @@ func TestMaxFetch(t *testing.T) {
 		}
 		fmt.Fprint(w, `]}]}`)
 	}))
-	mesh.Kubelet.Forget()
-	got := runProgram(t, meshlark, append(reader, "--max-fetch", fmt.Sprint(limit), "-e", `len(clusters("c*"))`)...)
-	if got.status != 3 || !strings.Contains(got.stderr, "MB, more than the limit of 10.0 MB") || !strings.Contains(got.stderr, "--max-fetch") {
-		t.Errorf("exit status %d, want 3 and the figure:\n%s%s", got.status, got.stdout, got.stderr)
-	}
-	var moved int64
-	for _, tunnel := range mesh.Kubelet.Tunnels() {
-		moved += tunnel.Received
-	}
-	if n := len(proxied(mesh.Kubelet.Exchanges())); n > atOnce || moved > atOnce*(each+each/8) {
-		t.Errorf("%d proxies were asked and %d bytes moved, want no more than what is asked for at once", n, moved)
+	for _, question := range []struct {
+		expr  string
+		asked int   // proxies at most
+		moved int64 // bytes at most
+	}{
+		{`len(clusters("c*", proxy="standin*"))`, 1, each + each/4},
+		{`[len(p.clusters("c*")) for p in proxies("standin*")]`, limit / each, limit},
+	} {
+		mesh.Kubelet.Forget()
+		got := runProgram(t, meshlark, append(reader, "--max-fetch", fmt.Sprint(limit), "-e", question.expr)...)
+		if got.status != 3 || !strings.Contains(got.stderr, "MB, more than the limit of 10.0 MB") || !strings.Contains(got.stderr, "--max-fetch") {
+			t.Errorf("%s: exit status %d, want 3 and the figure:\n%s%s", question.expr, got.status, got.stdout, got.stderr)
+		}
+		var moved int64
+		for _, tunnel := range mesh.Kubelet.Tunnels() {
+			moved += tunnel.Received
+		}
+		if n := len(proxied(mesh.Kubelet.Exchanges())); n > question.asked || moved > question.moved {
+			t.Errorf("%s: %d proxies were asked and %d bytes moved, want %d and %d at most", question.expr, n, moved, question.asked, question.moved)
+		}
 	}
 	if got := items[int](t, reader, `[len(clusters("c*", proxy="standin1-*"))]`, "--max-fetch", fmt.Sprint(limit)); got[0] != each/len(filler) {
 		t.Errorf("a question within the limit has %d clusters, want %d", got[0], each/len(filler))

@@ -12,6 +12,7 @@ import (
 	"github.com/meshlark/meshlark/mesh"
 	"github.com/meshlark/meshlark/xds/cluster"
 	"github.com/meshlark/meshlark/xds/endpoint"
+	"github.com/meshlark/meshlark/xds/filterchain"
 	"github.com/meshlark/meshlark/xds/listener"
 	"github.com/meshlark/meshlark/xds/match"
 	"github.com/meshlark/meshlark/xds/pattern"
@@ -24,12 +25,12 @@ import (
 // A store keeps what traces have read of one side of one proxy's configuration, for a generation.
 type store struct {
 	mu        sync.Mutex
-	listeners []listener.Listener
-	listed    bool
+	listeners *filterchain.Listeners    // nil until they were asked for
 	tables    map[string]*routing.Table // nil for one that is not there
 	scopes    map[string][]rawjson.Value
 	clusters  map[string]known[cluster.Cluster]
 	endpoints map[string]known[endpoint.Assignment]
+	domains   map[string]domain // by port and names
 	principal *string
 }
 
@@ -50,7 +51,8 @@ type view struct {
 
 func viewOf(ctx context.Context, config mesh.Config) *view {
 	s := config.Memo(storeKey{}, func() any {
-		return &store{tables: map[string]*routing.Table{}, scopes: map[string][]rawjson.Value{}, clusters: map[string]known[cluster.Cluster]{}, endpoints: map[string]known[endpoint.Assignment]{}}
+		return &store{tables: map[string]*routing.Table{}, scopes: map[string][]rawjson.Value{}, clusters: map[string]known[cluster.Cluster]{}, endpoints: map[string]known[endpoint.Assignment]{},
+			domains: map[string]domain{}}
 	})
 	return &view{ctx: ctx, config: config, store: s.(*store)}
 }
@@ -109,20 +111,20 @@ func remember[T any](v *view, kept map[string]T, name string, find func() T) T {
 }
 
 // Listeners are those in use.
-func (v *view) Listeners() []listener.Listener {
+func (v *view) Listeners() *filterchain.Listeners {
 	v.store.mu.Lock()
-	list, listed := v.store.listeners, v.store.listed
+	kept := v.store.listeners
 	v.store.mu.Unlock()
-	if listed {
-		return list
+	if kept != nil {
+		return kept
 	}
-	list = lazily(v.inUse(resource.Listener, pattern.Pattern{}))
+	found := filterchain.NewListeners(lazily(v.inUse(resource.Listener, pattern.Pattern{})))
 	if v.err == nil {
 		v.store.mu.Lock()
-		v.store.listeners, v.store.listed = list, true
+		v.store.listeners = found
 		v.store.mu.Unlock()
 	}
-	return list
+	return found
 }
 
 // lazily gives listeners whose bodies are stored when they are needed. There may be thousands, so that all processors are used.
@@ -185,7 +187,7 @@ func (v *view) Cluster(name string) (cluster.Cluster, bool) {
 	c := remember(v, v.store.clusters, name, func() known[cluster.Cluster] {
 		for _, r := range v.inUse(resource.Cluster, pattern.Exact(name)) {
 			if b := v.body(r); b != nil {
-				return known[cluster.Cluster]{cluster.New(b.Raw()), true}
+				return known[cluster.Cluster]{cluster.New(b.Raw()).Index(), true}
 			}
 		}
 		return known[cluster.Cluster]{}
@@ -276,7 +278,7 @@ func (v *view) findIdentity() string {
 // ports are the ports that listeners bind themselves, in order.
 func (v *view) ports() []uint16 {
 	var out []uint16
-	for _, l := range v.Listeners() {
+	for _, l := range v.Listeners().All() {
 		if p := l.Port(); !l.Internal() && l.BindToPort() && p > 0 && p < 1<<16 && !slices.Contains(out, uint16(p)) {
 			out = append(out, uint16(p))
 		}

@@ -45,7 +45,7 @@ func (v *view) atProxy(r *trace.Request, step *explain.Step, t target, given net
 // boundTo is an address of the proxy that a listener of a port takes connections for: its own where that is one.
 func (v *view) boundTo(port uint16, own netip.Addr) netip.Addr {
 	first := own
-	for _, l := range v.Listeners() {
+	for _, l := range v.Listeners().All() {
 		if l.Internal() || !l.BindToPort() || l.Port() != uint32(port) {
 			continue
 		}
@@ -106,7 +106,7 @@ func (v *view) gatewayPort(step *explain.Step, t target) (uint16, error) {
 
 // hostsOn are the route tables of the listeners on a port, and the virtual hosts in them by name.
 func (v *view) hostsOn(port uint16) (tables, hosts []string) {
-	for _, l := range v.Listeners() {
+	for _, l := range v.Listeners().All() {
 		if l.Port() != uint32(port) || l.Internal() {
 			continue
 		}

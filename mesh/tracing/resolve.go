@@ -12,7 +12,6 @@ import (
 
 	"github.com/meshlark/meshlark/xds/explain"
 	"github.com/meshlark/meshlark/xds/filterchain"
-	"github.com/meshlark/meshlark/xds/listener"
 	"github.com/meshlark/meshlark/xds/match"
 	"github.com/meshlark/meshlark/xds/naming"
 	"github.com/meshlark/meshlark/xds/trace"
@@ -140,7 +139,7 @@ func (v *view) inbound(direction string) (bool, error) {
 	case "":
 		typ := v.config.Proxy().Type
 		if typ == "" { // not one of Istio's, or a recording that does not say
-			return !slices.ContainsFunc(v.Listeners(), listener.Listener.UseOriginalDst), nil
+			return !v.Listeners().HandsOn(), nil
 		}
 		return typ != "sidecar", nil
 	}
@@ -172,10 +171,10 @@ func (v *view) client(r *trace.Request, t target, q Question) {
 		if t.http {
 			r.Client.HTTP = "http/1.1"
 		}
-		r.Client.ALPN = q.ALPN
+		r.Client.ALPN, r.Client.Opaque = q.ALPN, !t.http
 		return
 	}
-	r.Client = filterchain.Client{TLS: true, SNI: q.SNI, ALPN: q.ALPN}
+	r.Client = filterchain.Client{TLS: true, SNI: q.SNI, ALPN: q.ALPN, Opaque: !t.http}
 	if _, err := netip.ParseAddr(t.host); r.Client.SNI == "" && err != nil {
 		r.Client.SNI = t.host
 	}
@@ -209,12 +208,12 @@ func (v *view) atService(r *trace.Request, step *explain.Step, t target) {
 	}
 	port := strconv.Itoa(int(t.port))
 	table := "route table " + port
-	if ip, host, where := v.addressInTable(port, names); ip.IsValid() {
-		won(table, where, "the address is among the domains of "+host)
-		to(ip, "the address of virtual host "+host)
+	if found := v.addressInTable(port, names); found.ip.IsValid() {
+		won(table, found.where, "the address is among the domains of "+found.host)
+		to(found.ip, "the address of virtual host "+found.host)
 		return
-	} else if host != "" {
-		lost(table, "virtual host "+host+" serves it and has no address")
+	} else if found.host != "" {
+		lost(table, "virtual host "+found.host+" serves it and has no address")
 	} else {
 		lost(table, "no virtual host serves it by name")
 	}
@@ -270,12 +269,23 @@ func (v *view) serviceNames(host string) []string {
 	return names
 }
 
+// A domain is a virtual host that serves a name, and the address among its domains; both may be missing.
+type domain struct {
+	ip    netip.Addr
+	host  string
+	where string // of the address among the domains
+}
+
 // addressInTable looks for the virtual host that serves one of the names by name, and for an address among its domains: Istio puts the addresses of
 // a service there.
-func (v *view) addressInTable(port string, names []string) (ip netip.Addr, host, where string) {
+func (v *view) addressInTable(port string, names []string) domain {
+	return remember(v, v.store.domains, port+" "+strings.Join(names, " "), func() domain { return v.findInTable(port, names) })
+}
+
+func (v *view) findInTable(port string, names []string) (out domain) {
 	t, ok := v.Table(port)
 	if !ok {
-		return ip, "", ""
+		return out
 	}
 	for _, name := range names {
 		for _, text := range [...]string{name + ":" + port, name} {
@@ -283,19 +293,19 @@ func (v *view) addressInTable(port string, names []string) (ip netip.Addr, host,
 			if !ok || !servesByName(found.Domains(), name) {
 				continue
 			}
-			for i, domain := range found.Domains() {
-				bare := domain
-				if h, _, err := net.SplitHostPort(domain); err == nil {
+			for i, text := range found.Domains() {
+				bare := text
+				if h, _, err := net.SplitHostPort(text); err == nil {
 					bare = h
 				}
 				if ip, err := netip.ParseAddr(strings.Trim(bare, "[]")); err == nil {
-					return ip, found.Name(), fmt.Sprintf("domains[%d]", i)
+					return domain{ip, found.Name(), fmt.Sprintf("domains[%d]", i)}
 				}
 			}
-			host = found.Name()
+			out.host = found.Name()
 		}
 	}
-	return ip, host, ""
+	return out
 }
 
 // servesByName tells a virtual host for a name from one for everything.
@@ -314,7 +324,9 @@ func servesByName(domains []string, name string) bool {
 // addressOfListener looks for a listener of the port that is bound to an address and leads to one of the names, by the cluster or the route table it
 // names.
 func (v *view) addressOfListener(port uint16, names []string) (netip.Addr, string) {
-	for _, l := range v.Listeners() {
+	listeners := v.Listeners()
+	for _, i := range listeners.Port(port) {
+		l := listeners.All()[i]
 		if l.Internal() || l.Port() != uint32(port) {
 			continue
 		}

@@ -165,7 +165,7 @@ var edge = configDump([]string{
 	`{"name":"public",` + socket("127.0.0.1", 8000) + `,"filter_chains":` + httpChain(`"rds":{"route_config_name":"public"}`) + `}`,
 }, []string{`{"name":"public","virtual_hosts":[{"name":"all","domains":["*"],"routes":[{"match":{"prefix":"/"},"route":{"cluster":"app"}}]}]}`}, []string{static("app", "", "10.7.7.7", 80)})
 
-func newMesh(t *testing.T, s *source) func(pod string) *mesh.Proxy {
+func newMesh(t testing.TB, s *source) func(pod string) *mesh.Proxy {
 	t.Helper()
 	m := mesh.New([]mesh.Source{s}, mesh.Options{})
 	return func(pod string) *mesh.Proxy {

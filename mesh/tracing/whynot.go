@@ -144,7 +144,7 @@ func (v *view) ways(hop trace.Hop, r trace.Request, name pattern.Pattern) []Way 
 	}
 	// Chains that take connections on whole, in this listener and the others of the port that was meant.
 	var out []Way
-	for _, l := range v.Listeners() {
+	for _, l := range v.Listeners().All() {
 		if l.Port() != uint32(r.Destination.Port()) && l.Name() != hop.Listener {
 			continue
 		}
@@ -197,7 +197,7 @@ func (v *view) pending(ctx context.Context, hop trace.Hop, r trace.Request, name
 
 // chainOf is the filter chain of a hop.
 func (v *view) chainOf(hop trace.Hop) (listener.Chain, bool) {
-	for _, l := range v.Listeners() {
+	for _, l := range v.Listeners().All() {
 		if l.Name() != hop.Listener {
 			continue
 		}

@@ -121,7 +121,9 @@ func (s *screen) erase(b *strings.Builder) {
 	if s.cursor > 0 {
 		fmt.Fprintf(b, "\x1b[%dA", s.cursor)
 	}
-	b.WriteString("\x1b[J")
+	// The space comes first because tmux takes clearing from the very first cell for clearing the screen, which it keeps in its history: each key
+	// that is typed at the top, as after Ctrl-L, would leave a line there.
+	b.WriteString(" \x1b[J\r")
 	s.drawn, s.cursor, s.column = s.drawn[:0], 0, 0
 }
 

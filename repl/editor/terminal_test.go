@@ -631,3 +631,16 @@ func FuzzInput(f *testing.F) {
 		}
 	})
 }
+
+// What is typed at the top of the screen leaves nothing in the terminal's history.
+func TestTypingAtTheTop(t *testing.T) {
+	f := start(t, 20, 6, Config{})
+	f.press("\x0c")
+	for i := range "proxies" {
+		f.press("proxies"[i : i+1])
+		f.line("> " + "proxies"[:i+1] + "|")
+	}
+	if all := f.screen.All(); all != "> proxies\n" {
+		t.Errorf("the screen with its history is\n%s", all)
+	}
+}

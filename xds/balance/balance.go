@@ -154,11 +154,26 @@ func (s *spread) groups() []group {
 	return out
 }
 
-// priorities gives every priority its load, as whole percentages that add up to 100, and spreads it over the hosts.
+// A plan is how requests are spread over priorities, in whole percentages that add up to 100.
+type plan struct {
+	groups         []group
+	healthy        []int // availability of each priority
+	load, degraded []int // what its healthy and its degraded hosts get
+	panics         []bool
+}
+
+// priorities spreads requests over the hosts, by priority first.
 func (s *spread) priorities() {
+	if p, ok := s.plan(); ok {
+		s.carryOut(p)
+	}
+}
+
+// plan gives every priority its load.
+func (s *spread) plan() (plan, bool) {
 	groups := s.groups()
 	if len(groups) == 0 || s.unmatched {
-		return
+		return plan{}, false
 	}
 	factor := uint64(s.assignment.OverprovisioningFactor())
 	healthy, degraded := make([]int, len(groups)), make([]int, len(groups))
@@ -193,18 +208,23 @@ func (s *spread) priorities() {
 	case all:
 		load, degradedLoad = s.panicLoads(groups)
 	}
-	for i, g := range groups {
-		p := Priority{Number: uint32(i), Hosts: len(g.all), Healthy: len(g.healthy), Degrade: len(g.degraded), Availability: healthy[i],
-			Share: float64(load[i]+degradedLoad[i]) / 100, Panic: panics[i]}
+	return plan{groups, healthy, load, degradedLoad, panics}, true
+}
+
+// carryOut gives hosts their shares.
+func (s *spread) carryOut(of plan) {
+	for i, g := range of.groups {
+		p := Priority{Number: uint32(i), Hosts: len(g.all), Healthy: len(g.healthy), Degrade: len(g.degraded), Availability: of.healthy[i],
+			Share: float64(of.load[i]+of.degraded[i]) / 100, Panic: of.panics[i]}
 		s.out.Priorities = append(s.out.Priorities, p)
-		if panics[i] {
-			if !s.cluster.Body().Get("common_lb_config", "zone_aware_lb_config", "fail_traffic_on_panic").IsTrue() {
+		if of.panics[i] {
+			if !s.cluster.Fields().Get("common_lb_config", "zone_aware_lb_config", "fail_traffic_on_panic").IsTrue() {
 				s.assign(g, g.all, p.Share, false)
 			}
 			continue
 		}
-		s.assign(g, g.healthy, float64(load[i])/100, true)
-		s.assign(g, g.degraded, float64(degradedLoad[i])/100, true)
+		s.assign(g, g.healthy, float64(of.load[i])/100, true)
+		s.assign(g, g.degraded, float64(of.degraded[i])/100, true)
 	}
 }
 
@@ -294,10 +314,10 @@ func (s *spread) assign(g group, hosts []int, share float64, byLocality bool) {
 }
 
 func (s *spread) localityWeighted() bool {
-	if s.cluster.Body().Get("common_lb_config", "locality_weighted_lb_config").Exists() {
+	if s.cluster.Fields().Get("common_lb_config", "locality_weighted_lb_config").Exists() {
 		return true
 	}
-	for p := range s.cluster.Body().Get("load_balancing_policy", "policies").Elems() {
+	for p := range s.cluster.Fields().Get("load_balancing_policy", "policies").Elems() {
 		config := p.Get("typed_extension_config", "typed_config")
 		return config.Get("locality_lb_config", "locality_weighted_lb_config").Exists()
 	}

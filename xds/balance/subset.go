@@ -11,7 +11,7 @@ import (
 
 // subset narrows the hosts to those of the subset that the criteria choose, or of what stands in for it when there is none.
 func (s *spread) subset() {
-	config := s.cluster.Body().Get("lb_subset_config")
+	config := s.cluster.Fields().Get("lb_subset_config")
 	if !config.Exists() || config.Get("subset_selectors").Len() == 0 {
 		return
 	}

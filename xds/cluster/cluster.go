@@ -16,13 +16,32 @@ import (
 )
 
 // A Cluster is one envoy.config.cluster.v3.Cluster.
-type Cluster struct{ body rawjson.Value }
+type Cluster struct {
+	body    rawjson.Fields
+	sockets []Socket // nil when they are looked up in the body
+}
 
 // New views v as a Cluster.
-func New(v rawjson.Value) Cluster { return Cluster{v} }
+func New(v rawjson.Value) Cluster { return Cluster{body: rawjson.NewFields(v)} }
+
+// Index gives the same view with its fields found and its sockets read beforehand, which pays for a cluster that is kept.
+func (c Cluster) Index() Cluster {
+	c.body = c.body.Index(2)
+	c.sockets = c.Sockets()
+	for i := range c.sockets {
+		c.sockets[i].mode = c.sockets[i].Mode()
+	}
+	return c
+}
+
+// Fields are those of the cluster, for looking up what the view has no method for.
+func (c Cluster) Fields() rawjson.Fields { return c.body }
 
 // Body is the JSON the view reads.
-func (c Cluster) Body() rawjson.Value { return c.body }
+func (c Cluster) Body() rawjson.Value { return c.body.Value() }
+
+// Config is the reference in metadata istio.config to what shaped the cluster; see [Summary.Config].
+func (c Cluster) Config() string { return c.body.Str("metadata", "filter_metadata", "istio", "config") }
 
 // Name is the cluster's name.
 func (c Cluster) Name() string { return c.body.Str("name") }

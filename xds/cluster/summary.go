@@ -34,7 +34,7 @@ type Summary struct {
 func (c Cluster) Summary() Summary {
 	var s Summary
 	var kind, custom, metadata rawjson.Value
-	for key, v := range fields(c.body) {
+	for key, v := range fields(c.body.Value()) {
 		// Of repeated members the last one counts, as in Get.
 		switch string(key) {
 		case `"name"`:

@@ -43,13 +43,18 @@ type Socket struct {
 	Match rawjson.Value
 	// Config is the transport socket; absent for plaintext that is not spelled out.
 	Config rawjson.Value
+
+	mode string // "" until it was found out
 }
 
 // Sockets are the ways connections may leave, in the order Envoy tries them: the first that matches the endpoint is used. Where
 // a match holds for any endpoint what comes after it is never used and left out. A cluster without any has
-// one plaintext Socket.
+// one plaintext Socket. They must not be changed.
 func (c Cluster) Sockets() []Socket {
-	all := c.sockets()
+	if c.sockets != nil {
+		return c.sockets
+	}
+	all := c.written()
 	// With a matcher tree in charge, the matches are only a list of sockets.
 	if c.body.Get("transport_socket_matcher").Exists() {
 		return all
@@ -62,8 +67,8 @@ func (c Cluster) Sockets() []Socket {
 	return all
 }
 
-// sockets are those that are written down, used or not.
-func (c Cluster) sockets() []Socket {
+// written are the sockets that are written down, used or not.
+func (c Cluster) written() []Socket {
 	var out []Socket
 	for v := range c.body.Get("transport_socket_matches").Elems() {
 		s := Socket{Name: v.Str("name"), Match: v.Get("match"), Config: v.Get("transport_socket")}
@@ -77,6 +82,9 @@ func (c Cluster) sockets() []Socket {
 
 // Mode is one of the constants above except Auto.
 func (s Socket) Mode() string {
+	if s.mode != "" {
+		return s.mode
+	}
 	if !s.Config.Exists() {
 		return Plaintext
 	}
@@ -122,7 +130,7 @@ func (c Cluster) SNI() string {
 // warming, those of sockets that no endpoint uses included.
 func (c Cluster) Secrets() []string {
 	var out []string
-	for _, s := range c.sockets() {
+	for _, s := range c.written() {
 		context, ok := s.TLS()
 		if !ok {
 			continue

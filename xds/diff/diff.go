@@ -22,7 +22,7 @@ type Options struct {
 
 	// Desired says that the left side is what a control plane would send, as istiod's debug/config_dump tells. It knows nothing of
 	// bootstraps, static resources and endpoints that a proxy did not get from it, so these are left out. What the proxy has accepted but
-	// not yet put to use (warming) counts where it has no other version in use.
+	// not yet put to use (warming) counts where it has no other version in use; a secret that it waits for, and has nothing of, does not.
 	Desired bool
 }
 

@@ -52,6 +52,19 @@ func isBare(body rawjson.Value) bool {
 	return t != "" && schema.TypeOfAny(t) != typedExtension
 }
 
+// isAwaited reports whether the proxy has asked for a secret and received nothing yet: it is warming, and there is nothing to it but its name.
+func isAwaited(kind resource.Kind, body rawjson.Value) bool {
+	if kind != resource.Secret {
+		return false
+	}
+	for name := range body.Members() {
+		if name != "@type" && name != "name" {
+			return false
+		}
+	}
+	return true
+}
+
 // received gives what a proxy has of what it gets from a control plane. Everything counts as active.
 func received(items []Item) []Item {
 	type id struct {
@@ -77,7 +90,7 @@ func received(items []Item) []Item {
 		case resource.Active:
 			return it.Kind == resource.Endpoint && len(eds) > 0 && !eds[it.Name]
 		case resource.Warming:
-			return active[id{it.Kind, it.Name}]
+			return active[id{it.Kind, it.Name}] || isAwaited(it.Kind, it.Body)
 		}
 		return true
 	})

@@ -243,6 +243,20 @@ func TestDesired(t *testing.T) {
 	}
 }
 
+// A secret that a proxy waits for is none that it has: what the control plane does not send is not "only in the proxy", and what it sends is missing there.
+func TestAwaitedSecrets(t *testing.T) {
+	secret := func(name, more string) string {
+		return `{"name":"` + name + `","secret":{"@type":"type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret","name":"` + name + `"` + more + `}}`
+	}
+	const chain = `,"tls_certificate":{"certificate_chain":{"inline_bytes":"YQ=="}}`
+	left := sectionOf("SecretsConfigDump", "dynamic_active_secrets", secret("kubernetes://sent", chain))
+	right := sectionOf("SecretsConfigDump", "dynamic_warming_secrets", secret("kubernetes://no-such", ""), secret("kubernetes://sent", ""), secret("kubernetes://more", chain))
+	d := compare(t, left, right, diff.Options{Desired: true})
+	if d.Summary() != "Secrets Don't Match: 1 added, 1 removed" || d.Added[0].Name != "kubernetes://more" || d.Removed[0].Name != "kubernetes://sent" {
+		t.Errorf("%s\n%s", d.Summary(), d.Text())
+	}
+}
+
 // Route tables of one name are told apart by what they say, then by their order.
 func TestRepeatedNames(t *testing.T) {
 	table := func(vhost string) string {

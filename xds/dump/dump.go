@@ -6,7 +6,10 @@
 package dump
 
 import (
+	"hash/maphash"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/meshlark/meshlark/xds/rawjson"
@@ -30,7 +33,15 @@ type Dump struct {
 }
 
 // A group is the resources of one kind; it exists as soon as the dump has a section for them.
-type group struct{ resources []*resource.Resource }
+type group struct {
+	resources []*resource.Resource
+
+	// named has the resources by a hash of their names, so that it does not keep the text the names are from. It is made when it pays.
+	named map[uint64][]*resource.Resource
+	asked atomic.Int64
+	once  sync.Once
+	seed  maphash.Seed
+}
 
 // Resources gives the resources of a kind in all states, in the order of the dump. It is nil when the dump has no section for the kind, and
 // empty when it has one with nothing in it.
@@ -43,6 +54,38 @@ func (d *Dump) Resources(kind resource.Kind) []*resource.Resource {
 		return []*resource.Resource{}
 	}
 	return g.resources
+}
+
+// Named gives the resources of a kind and a name, in the order of the dump.
+func (d *Dump) Named(kind resource.Kind, name string) []*resource.Resource {
+	g := d.kinds[kind]
+	if g == nil {
+		return nil
+	}
+	if g.asked.Add(1) <= few {
+		return with(g.resources, name)
+	}
+	g.once.Do(func() {
+		g.seed, g.named = maphash.MakeSeed(), make(map[uint64][]*resource.Resource, len(g.resources))
+		for _, r := range g.resources {
+			sum := maphash.String(g.seed, r.Name())
+			g.named[sum] = append(g.named[sum], r)
+		}
+	})
+	return with(g.named[maphash.String(g.seed, name)], name)
+}
+
+// few is how many questions for a name are answered by looking at all: an index pays for more only.
+const few = 8
+
+func with(all []*resource.Resource, name string) []*resource.Resource {
+	var out []*resource.Resource
+	for _, r := range all {
+		if r.Name() == name {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // Has reports whether the dump has a section for a kind, be it empty. A plain /config_dump has none for endpoints.

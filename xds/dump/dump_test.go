@@ -368,3 +368,37 @@ func FuzzSplit(f *testing.F) {
 		}
 	})
 }
+
+// Resources of a name are found however often they were asked for.
+func TestNamed(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","dynamic_active_clusters":[`)
+	for i := range 50 {
+		fmt.Fprintf(&b, `{"cluster":{"@type":"type.googleapis.com/envoy.config.cluster.v3.Cluster","name":"c%d","alt_stat_name":"a%d"}},`, i%40, i)
+	}
+	d, err := Split(resource.NewStore(), []byte(strings.TrimSuffix(b.String(), ",")+`]}]}`), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range 3 {
+		for i := range 41 {
+			var want, got []string
+			for k := i; k < 50 && i < 40; k += 40 {
+				want = append(want, fmt.Sprintf("a%d", k))
+			}
+			for _, r := range d.Named(resource.Cluster, fmt.Sprintf("c%d", i)) {
+				raw, err := r.Raw()
+				if err != nil {
+					t.Fatal(err)
+				}
+				got = append(got, raw.Str("alt_stat_name"))
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("round %d, c%d (-want +got):\n%s", round, i, diff)
+			}
+		}
+	}
+	if got := d.Named(resource.Secret, "c1"); got != nil {
+		t.Errorf("%d resources of a kind there is none of", len(got))
+	}
+}

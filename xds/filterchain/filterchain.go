@@ -53,7 +53,7 @@ type chain struct {
 
 // New reads the chains of a listener.
 func New(l listener.Listener) *Set {
-	s := &Set{tree: l.Body().Get("filter_chain_matcher")}
+	s := &Set{tree: l.Fields().Get("filter_chain_matcher")}
 	for i, view := range l.Chains() {
 		c := &chain{view: view, index: i}
 		if view.IsDefault() {
@@ -62,7 +62,7 @@ func New(l listener.Listener) *Set {
 			continue
 		}
 		c.match = view.Match()
-		v := view.Body().Get("filter_chain_match")
+		v := view.Fields().Get("filter_chain_match")
 		c.dest = match.NewRanges(v.Get("prefix_ranges"))
 		c.direct = match.NewRanges(v.Get("direct_source_prefix_ranges"))
 		c.source = match.NewRanges(v.Get("source_prefix_ranges"))
@@ -76,6 +76,11 @@ type derivedKey struct{}
 // Of is the chains of a listener that is stored, read once for all proxies that have it.
 func Of(b *resource.Body) *Set {
 	return b.Derived(derivedKey{}, func(raw rawjson.Value) any { return New(listener.New(raw)) }).(*Set)
+}
+
+// In is the chains of a listener, read once for a view that keeps what is made of it.
+func In(l listener.Listener) *Set {
+	return l.Fields().Derived(derivedKey{}, func() any { return New(l) }).(*Set)
 }
 
 // name is what a chain is called in steps.
@@ -224,7 +229,7 @@ var levels = [...]level{
 	{"transport protocol", func(c *match.Connection) string { return transport(c) }, each(func(c *chain, conn *match.Connection) int {
 		return fitText(c.match.TransportProtocol, transport(conn))
 	}), func(c *chain) string { return c.match.TransportProtocol }},
-	{"application protocols", func(c *match.Connection) string { return strings.Join(c.ALPN, ",") }, fitProtocols, func(c *chain) string { return strings.Join(c.match.Protocols, ",") }},
+	{"application protocols", func(c *match.Connection) string { return cmp.Or(strings.Join(c.ALPN, ","), "none") }, fitProtocols, func(c *chain) string { return strings.Join(c.match.Protocols, ",") }},
 	{"direct source address", func(c *match.Connection) string { return address(c.Direct()) }, each(func(c *chain, conn *match.Connection) int {
 		return fitRanges(c.direct, conn.Direct())
 	}), func(c *chain) string { return match.Ranges(c.direct).String() }},

@@ -89,7 +89,7 @@ func TestHandOff(t *testing.T) {
 	address := func(ip, port string) string {
 		return `"address":{"socket_address":{"address":"` + ip + `","port_value":` + port + `}}`
 	}
-	listeners := []listener.Listener{
+	list := []listener.Listener{
 		view(`{"name":"outbound","use_original_dst":true,` + address("0.0.0.0", "15001") + `}`),
 		view(`{"name":"any","bind_to_port":false,` + address("0.0.0.0", "80") + `}`),
 		view(`{"name":"vip","bind_to_port":false,` + address("10.0.0.1", "80") + `}`),
@@ -97,6 +97,7 @@ func TestHandOff(t *testing.T) {
 		view(`{"name":"dual","bind_to_port":false,"address":{"socket_address":{"address":"::","port_value":82,"ipv4_compat":true}}}`),
 		view(`{"name":"inbound",` + address("0.0.0.0", "15006") + `}`),
 	}
+	listeners := filterchain.NewListeners(list)
 	for _, tc := range []struct {
 		first     int
 		dst, want string
@@ -110,9 +111,9 @@ func TestHandOff(t *testing.T) {
 		{0, "10.0.0.1:9", "outbound"},
 		{5, "10.0.0.1:80", "inbound"}, // hands nothing on
 	} {
-		i, step := filterchain.HandOff(listeners, tc.first, netip.MustParseAddrPort(tc.dst))
-		if listeners[i].Name() != tc.want || step.Answer != tc.want {
-			t.Errorf("%s at %s: %s, want %s", tc.dst, listeners[tc.first].Name(), listeners[i].Name(), tc.want)
+		i, step := listeners.HandOff(tc.first, netip.MustParseAddrPort(tc.dst))
+		if list[i].Name() != tc.want || step.Answer != tc.want {
+			t.Errorf("%s at %s: %s, want %s", tc.dst, list[tc.first].Name(), list[i].Name(), tc.want)
 		}
 		if winner, ok := step.Winner(); !ok && tc.want != "outbound" || ok && winner.Name != tc.want {
 			t.Errorf("%s: winner %+v", tc.dst, winner)
@@ -147,6 +148,6 @@ func FuzzMatch(f *testing.F) {
 		conn, _ := filterchain.Inspect(l, filterchain.Client{TLS: true, SNI: name, ALPN: []string{name}}, match.Connection{Destination: netip.AddrPortFrom(netip.IPv6Loopback(), port)})
 		filterchain.New(l).Match(&conn)
 		filterchain.New(l).Match(&match.Connection{})
-		filterchain.HandOff([]listener.Listener{l, l}, 0, conn.Destination)
+		filterchain.NewListeners([]listener.Listener{l, l}).HandOff(0, conn.Destination)
 	})
 }

@@ -12,27 +12,29 @@ import (
 	"github.com/meshlark/meshlark/xds/rawjson"
 )
 
-// HandOff says which listener has a connection that came in at listeners[first] and was meant for dst (the destination before it was redirected). A listener
+// HandOff says which listener has a connection that came in at the first and was meant for dst (the destination before it was redirected). A listener
 // with use_original_dst hands on to the listener of exactly that address, else to the one of the any-address of the same family and port, else it
 // keeps the connection. One without keeps it. A connection is handed on once.
-func HandOff(listeners []listener.Listener, first int, dst netip.AddrPort) (index int, step explain.Step) {
+func (s *Listeners) HandOff(first int, dst netip.AddrPort) (index int, step explain.Step) {
+	from := s.list[first]
 	step = explain.Step{
 		Question: "which listener has the connection?",
-		Inputs:   []explain.Input{{Name: "arrives at", Value: listeners[first].Name()}, {Name: "meant for", Value: dst.String()}},
-		Answer:   listeners[first].Name(),
+		Inputs:   []explain.Input{{Name: "arrives at", Value: from.Name()}, {Name: "meant for", Value: dst.String()}},
+		Answer:   from.Name(),
 	}
-	if !listeners[first].UseOriginalDst() {
-		step.Candidates = append(step.Candidates, explain.Candidate{Name: listeners[first].Name(), Won: true, Why: "it does not hand connections on (no use_original_dst)"})
+	if !from.UseOriginalDst() {
+		step.Candidates = append(step.Candidates, explain.Candidate{Name: from.Name(), Won: true, Why: "it does not hand connections on (no use_original_dst)"})
 		return first, step
 	}
 	dst = netip.AddrPortFrom(dst.Addr().Unmap(), dst.Port())
 	exact, wildcard := -1, -1
 	var compatible = -1 // an IPv6 any-address that takes IPv4 too
-	for i, l := range listeners {
+	for _, i := range s.Port(dst.Port()) {
+		l := s.list[i]
 		if i == first || l.Internal() {
 			continue
 		}
-		why := ""
+		candidate := explain.Candidate{Name: l.Name()}
 		for _, a := range l.Addresses() {
 			if a.UDP || a.Port != uint32(dst.Port()) {
 				continue
@@ -43,18 +45,22 @@ func HandOff(listeners []listener.Listener, first int, dst netip.AddrPort) (inde
 			}
 			switch ip = ip.Unmap(); {
 			case ip == dst.Addr():
-				exact, why = i, "has exactly this address"
+				exact, candidate.Why = i, "has exactly this address"
 			case ip.IsUnspecified() && ip.Is4() == dst.Addr().Is4():
-				wildcard, why = i, "has the port on any address"
+				wildcard, candidate.Why = i, "has the port on any address"
 			case ip.IsUnspecified() && dst.Addr().Is4() && ipv4Compatible(l):
-				compatible, why = i, "has the port on any address, IPv4 too"
+				compatible, candidate.Why = i, "has the port on any address, IPv4 too"
 			default:
-				why = "has the port on another address, " + a.Host
+				candidate.Why = "has the port on another address, " + a.Host
 			}
 		}
-		if why != "" {
-			step.Candidates = append(step.Candidates, explain.Candidate{Name: l.Name(), Why: why, Object: l.Config()})
+		if candidate.Why == "" {
+			continue
 		}
+		if i == exact || i == wildcard || i == compatible { // the bodies of the others, of which there may be thousands, are not asked for
+			candidate.Object = l.Config()
+		}
+		step.Candidates = append(step.Candidates, candidate)
 	}
 	index = first
 	for _, i := range [...]int{compatible, wildcard, exact} {
@@ -63,9 +69,9 @@ func HandOff(listeners []listener.Listener, first int, dst netip.AddrPort) (inde
 		}
 	}
 	if index == first {
-		step.Candidates = append(step.Candidates, explain.Candidate{Name: listeners[first].Name(), Why: fmt.Sprintf("no listener has %s or any-address port %d", dst, dst.Port())})
+		step.Candidates = append(step.Candidates, explain.Candidate{Name: from.Name(), Why: fmt.Sprintf("no listener has %s or any-address port %d", dst, dst.Port())})
 	}
-	step.Answer = listeners[index].Name()
+	step.Answer = s.list[index].Name()
 	for i := range step.Candidates {
 		step.Candidates[i].Won = step.Candidates[i].Name == step.Answer
 	}
@@ -73,7 +79,7 @@ func HandOff(listeners []listener.Listener, first int, dst netip.AddrPort) (inde
 }
 
 func ipv4Compatible(l listener.Listener) bool {
-	return l.Body().Get("address", "socket_address", "ipv4_compat").IsTrue()
+	return l.Fields().Get("address", "socket_address", "ipv4_compat").IsTrue()
 }
 
 // A Client is what a client does on a connection before a chain is chosen.
@@ -83,6 +89,8 @@ type Client struct {
 	ALPN []string // offered in the TLS handshake
 	// HTTP is the protocol of what it sends without TLS: http/1.0, http/1.1, h2c, or "" for none.
 	HTTP string
+	// Opaque says that what it sends, inside TLS or not, is not HTTP.
+	Opaque bool
 }
 
 // Inspect gives a connection the transport protocol, server name and application protocols that the listener's filters find out. A filter that the
@@ -159,24 +167,4 @@ func disabled(v rawjson.Value, dst netip.AddrPort, depth int) bool {
 		}
 	}
 	return false
-}
-
-// At is the listener that binds an address itself, -1 for none: the one of exactly the address, else the one of any address.
-func At(listeners []listener.Listener, dst netip.AddrPort) int {
-	found := -1
-	for i, l := range listeners {
-		if l.Internal() || !l.BindToPort() {
-			continue
-		}
-		for _, a := range l.Addresses() {
-			switch {
-			case a.UDP || a.Port != uint32(dst.Port()):
-			case a.Host == dst.Addr().Unmap().String():
-				return i
-			case found < 0 && (a.Host == "0.0.0.0" || a.Host == "::"):
-				found = i
-			}
-		}
-	}
-	return found
 }

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/meshlark/meshlark/xds/explain"
@@ -23,7 +24,7 @@ import (
 // Namespace is the namespace of the metadata the filter writes, whatever the filter is called.
 const Namespace = "envoy.filters.http.jwt_authn"
 
-// A Filter is the settings of one JWT authentication filter.
+// A Filter is the settings of one JWT authentication filter. It is safe for concurrent use.
 type Filter struct {
 	name      string
 	body      rawjson.Value
@@ -213,17 +214,14 @@ func preflight(r *match.Request) bool {
 // A provider is where tokens come from (JwtProvider).
 type provider struct {
 	body  rawjson.Value
-	ready bool
-	known bool // the keys are in the configuration
+	once  sync.Once // for what follows
+	known bool      // the keys are in the configuration
 	keys  Keys
 }
 
 // signature verifies a token; known is false when the keys are not in the configuration.
 func (p *provider) signature(t *Token) (status Status, known bool) {
-	if !p.ready {
-		p.ready = true
-		p.read()
-	}
+	p.once.Do(p.read)
 	switch {
 	case !p.known:
 		return OK, false

@@ -13,12 +13,36 @@ import (
 
 // A Chain is one filter chain of a listener.
 type Chain struct {
-	body      rawjson.Value
+	body      rawjson.Fields
 	isDefault bool
+	kept      *kept // nil when everything is looked up in the body
+}
+
+// kept is what is read once of a chain of a listener that is kept.
+type kept struct {
+	filters []Filter
+	http    HTTPManager
+	isHTTP  bool
+	context secret.TLSContext
+	isTLS   bool
+}
+
+// keep gives the same chain with its parts read beforehand.
+func (c Chain) keep() Chain {
+	k := &kept{filters: c.Filters()}
+	if k.http, k.isHTTP = c.HTTP(); k.isHTTP {
+		k.http = k.http.keep()
+	}
+	k.context, k.isTLS = c.TLS()
+	c.body, c.kept = c.body.Index(2), k
+	return c
 }
 
 // Body is the JSON the view reads.
-func (c Chain) Body() rawjson.Value { return c.body }
+func (c Chain) Body() rawjson.Value { return c.body.Value() }
+
+// Fields are those of the chain, for looking up what the view has no method for.
+func (c Chain) Fields() rawjson.Fields { return c.body }
 
 // Name is the chain's name, often "".
 func (c Chain) Name() string { return c.body.Str("name") }
@@ -34,6 +58,9 @@ func (c Chain) ALPN() []string { return c.Match().Protocols }
 
 // TLS is the TLS context of a chain that terminates TLS or QUIC; ok is false for any other.
 func (c Chain) TLS() (context secret.TLSContext, ok bool) {
+	if c.kept != nil {
+		return c.kept.context, c.kept.isTLS
+	}
 	context, _, _, ok = secret.Socket(c.body.Get("transport_socket"))
 	return context, ok
 }
@@ -80,8 +107,11 @@ func newFilter(v rawjson.Value) Filter {
 // blackHole reports whether a TCP proxy is one of those istioctl passes over.
 func (f Filter) blackHole() bool { return bytes.Contains(f.body, []byte("BlackHoleCluster")) }
 
-// Filters are the network filters in the order they run.
+// Filters are the network filters in the order they run. They must not be changed.
 func (c Chain) Filters() []Filter {
+	if c.kept != nil {
+		return c.kept.filters
+	}
 	var out []Filter
 	for v := range c.body.Get("filters").Elems() {
 		out = append(out, newFilter(v))
@@ -91,9 +121,12 @@ func (c Chain) Filters() []Filter {
 
 // HTTP is the chain's HTTP connection manager; ok is false for a chain without one.
 func (c Chain) HTTP() (manager HTTPManager, ok bool) {
+	if c.kept != nil {
+		return c.kept.http, c.kept.isHTTP
+	}
 	for v := range c.body.Get("filters").Elems() {
 		if f := newFilter(v); f.Kind == KindHTTP {
-			return HTTPManager{f.Value}, true
+			return newHTTPManager(f.Value), true
 		}
 	}
 	return HTTPManager{}, false
@@ -117,7 +150,7 @@ func (c Chain) Destination() string {
 	for v := range c.body.Get("filters").Elems() {
 		switch f := newFilter(v); f.Kind {
 		case KindHTTP:
-			return HTTPManager{f.Value}.destination()
+			return newHTTPManager(f.Value).destination()
 		case KindTCP:
 			if !f.blackHole() {
 				return TCPProxy{f.Value}.destination()
@@ -152,7 +185,7 @@ func (c Chain) Clusters() []string {
 	for v := range c.body.Get("filters").Elems() {
 		switch f := newFilter(v); f.Kind {
 		case KindHTTP:
-			if table, ok := (HTTPManager{f.Value}).Routes(); ok {
+			if table, ok := newHTTPManager(f.Value).Routes(); ok {
 				out = append(out, table.Clusters()...)
 			}
 		case KindTCP:

@@ -16,35 +16,52 @@ type head struct {
 	internal       bool
 	useOriginalDst bool
 	bindToPort     bool
-	body           func() rawjson.Value
+	rest           func() *rest
+}
+
+// A rest is what is read once of the body of a listener that is kept.
+type rest struct {
+	fields  rawjson.Fields
+	filters []ListenerFilter
+	chains  []Chain
+}
+
+func newRest(body rawjson.Value) *rest {
+	l := New(body)
+	r := &rest{fields: rawjson.NewFields(body).Index(1), filters: l.ListenerFilters()}
+	for _, c := range l.Chains() {
+		r.chains = append(r.chains, c.keep())
+	}
+	return r
 }
 
 // Lazy views a listener of which there are many: its name, addresses and where it gets its connections from are read from text now, and the body is
-// asked for once, when something else is. The text is not kept.
+// asked for once, when something else is; what is read of it then is kept with the view. The text is not.
 func Lazy(text rawjson.Value, body func() rawjson.Value) Listener {
-	l := New(few(text))
-	h := &head{
-		name: l.Name(), direction: l.Direction(), internal: l.Internal(),
-		useOriginalDst: l.UseOriginalDst(), bindToPort: l.BindToPort(), body: sync.OnceValue(body),
-	}
-	h.address = l.Address()
-	h.addresses = l.Addresses()
-	return Listener{head: h}
-}
-
-// few is a listener with nothing but the members a head is read from, so that the many and long others are passed over once.
-func few(text rawjson.Value) rawjson.Value {
-	out := []byte{'{'}
+	h := &head{rest: sync.OnceValue(func() *rest { return newRest(body()) })}
+	var additional, bind, deprecated rawjson.Value
+	// In one pass: there may be thousands of listeners, and long members among the short ones.
 	for key, v := range text.Members() {
 		switch key {
-		case "name", "address", "additional_addresses", "additionalAddresses", "traffic_direction", "trafficDirection", "internal_listener", "internalListener",
-			"use_original_dst", "useOriginalDst", "bind_to_port", "bindToPort", "deprecated_v1", "deprecatedV1":
-			if len(out) > 1 {
-				out = append(out, ',')
-			}
-			out = append(rawjson.Quote(out, key), ':')
-			out = append(out, v...)
+		case "name":
+			h.name = v.Text()
+		case "address":
+			h.address = endpoint.NewAddress(v)
+		case "additional_addresses", "additionalAddresses":
+			additional = v
+		case "traffic_direction", "trafficDirection":
+			h.direction = direction(v)
+		case "internal_listener", "internalListener":
+			h.internal = v.Exists()
+		case "use_original_dst", "useOriginalDst":
+			h.useOriginalDst = v.IsTrue()
+		case "bind_to_port", "bindToPort":
+			bind = v
+		case "deprecated_v1", "deprecatedV1":
+			deprecated = v.Get("bind_to_port")
 		}
 	}
-	return append(out, '}')
+	h.addresses = addresses(h.address, additional)
+	h.bindToPort = bindsToPort(bind, deprecated)
+	return Listener{head: h}
 }

@@ -9,10 +9,23 @@ import (
 )
 
 // An HTTPManager is an HTTP connection manager filter.
-type HTTPManager struct{ body rawjson.Value }
+type HTTPManager struct {
+	body    rawjson.Fields
+	filters []HTTPFilter // nil when they are looked up in the body
+}
+
+func newHTTPManager(v rawjson.Value) HTTPManager { return HTTPManager{body: rawjson.NewFields(v)} }
+
+// keep gives the same view with its fields found and its filters read beforehand.
+func (m HTTPManager) keep() HTTPManager {
+	return HTTPManager{m.body.Index(2), m.Filters()}
+}
 
 // Body is the JSON the view reads.
-func (m HTTPManager) Body() rawjson.Value { return m.body }
+func (m HTTPManager) Body() rawjson.Value { return m.body.Value() }
+
+// Fields are those of the connection manager, for looking up what the view has no method for.
+func (m HTTPManager) Fields() rawjson.Fields { return m.body }
 
 // StatPrefix is what its statistics are named by.
 func (m HTTPManager) StatPrefix() string { return m.body.Str("stat_prefix") }
@@ -59,8 +72,11 @@ type HTTPFilter struct {
 	Optional bool // left out by an Envoy that does not know the type
 }
 
-// Filters are the HTTP filters in the order requests pass them.
+// Filters are the HTTP filters in the order requests pass them. They must not be changed.
 func (m HTTPManager) Filters() []HTTPFilter {
+	if m.filters != nil {
+		return m.filters
+	}
 	var out []HTTPFilter
 	for v := range m.body.Get("http_filters").Elems() {
 		out = append(out, HTTPFilter{extension.New(v), v.Get("disabled").IsTrue(), v.Get("is_optional").IsTrue()})

@@ -27,9 +27,17 @@ func New(v rawjson.Value) Listener { return Listener{body: v} }
 // Body is the JSON the view reads.
 func (l Listener) Body() rawjson.Value {
 	if l.head != nil {
-		return l.head.body()
+		return l.head.rest().fields.Value()
 	}
 	return l.body
+}
+
+// Fields are those of the listener, for looking up what the view has no method for.
+func (l Listener) Fields() rawjson.Fields {
+	if l.head != nil {
+		return l.head.rest().fields
+	}
+	return rawjson.NewFields(l.body)
 }
 
 // Name is the listener's name.
@@ -53,11 +61,15 @@ func (l Listener) Addresses() []endpoint.Address {
 	if l.head != nil {
 		return l.head.addresses
 	}
+	return addresses(l.Address(), l.body.Get("additional_addresses"))
+}
+
+func addresses(first endpoint.Address, additional rawjson.Value) []endpoint.Address {
 	var out []endpoint.Address
-	if a := l.Address(); !a.IsZero() {
-		out = append(out, a)
+	if !first.IsZero() {
+		out = append(out, first)
 	}
-	for v := range l.body.Get("additional_addresses").Elems() {
+	for v := range additional.Elems() {
 		out = append(out, endpoint.NewAddress(v.Get("address")))
 	}
 	return out
@@ -90,7 +102,11 @@ func (l Listener) Direction() string {
 	if l.head != nil {
 		return l.head.direction
 	}
-	switch l.body.Str("traffic_direction") {
+	return direction(l.body.Get("traffic_direction"))
+}
+
+func direction(v rawjson.Value) string {
+	switch v.Text() {
 	case "INBOUND", "1":
 		return "inbound"
 	case "OUTBOUND", "2":
@@ -113,9 +129,12 @@ func (l Listener) BindToPort() bool {
 	if l.head != nil {
 		return l.head.bindToPort
 	}
-	v := l.body.Get("bind_to_port")
+	return bindsToPort(l.body.Get("bind_to_port"), l.body.Get("deprecated_v1", "bind_to_port"))
+}
+
+func bindsToPort(v, deprecated rawjson.Value) bool {
 	if !v.Exists() {
-		v = l.body.Get("deprecated_v1", "bind_to_port")
+		v = deprecated
 	}
 	return !v.Exists() || v.IsTrue()
 }
@@ -123,7 +142,7 @@ func (l Listener) BindToPort() bool {
 // Config is the reference in metadata istio.config to the object the listener was made from, usually a Gateway; take it apart with
 // naming.ConfigRef.
 func (l Listener) Config() string {
-	return l.Body().Str("metadata", "filter_metadata", "istio", "config")
+	return l.Fields().Str("metadata", "filter_metadata", "istio", "config")
 }
 
 // What kind of traffic a listener takes.
@@ -166,24 +185,30 @@ type ListenerFilter struct {
 	Disabled rawjson.Value
 }
 
-// ListenerFilters are the listener filters in the order they run. The one use_original_dst stands for is not among them.
+// ListenerFilters are the listener filters in the order they run. The one use_original_dst stands for is not among them. They must not be changed.
 func (l Listener) ListenerFilters() []ListenerFilter {
+	if l.head != nil {
+		return l.head.rest().filters
+	}
 	var out []ListenerFilter
-	for v := range l.Body().Get("listener_filters").Elems() {
+	for v := range l.body.Get("listener_filters").Elems() {
 		out = append(out, ListenerFilter{extension.New(v), v.Get("filter_disabled")})
 	}
 	return out
 }
 
-// Chains are the filter chains in order, then the default one if there is one.
+// Chains are the filter chains in order, then the default one if there is one. They must not be changed.
 func (l Listener) Chains() []Chain {
-	list := l.Body().Get("filter_chains")
+	if l.head != nil {
+		return l.head.rest().chains
+	}
+	list := l.body.Get("filter_chains")
 	out := make([]Chain, 0, list.Len()+1)
 	for v := range list.Elems() {
-		out = append(out, Chain{body: v})
+		out = append(out, Chain{body: rawjson.NewFields(v)})
 	}
-	if v := l.Body().Get("default_filter_chain"); v.Exists() {
-		out = append(out, Chain{body: v, isDefault: true})
+	if v := l.body.Get("default_filter_chain"); v.Exists() {
+		out = append(out, Chain{body: rawjson.NewFields(v), isDefault: true})
 	}
 	return out
 }

@@ -50,7 +50,7 @@ func (c Chain) RBAC() []RBAC {
 		if f.Kind != KindHTTP {
 			continue
 		}
-		for _, h := range (HTTPManager{f.Value}).Filters() {
+		for _, h := range newHTTPManager(f.Value).Filters() {
 			if isRBAC(h.Config, "envoy.filters.http.rbac") && !h.Disabled {
 				out = appendRBAC(out, h.Config, "http")
 			}

@@ -237,6 +237,91 @@ func TestEnvoyVersion(t *testing.T) {
 	}
 }
 
+var clusterNames = []string{
+	"outbound|9080|v1|reviews.default.svc.cluster.local", "outbound|9080||reviews.default.svc.cluster.local", "outbound|9080|v1|reviews.other.svc.cluster.local",
+	"outbound|80||reviews-api.default.svc.cluster.local", "outbound_.9080_.v1_.reviews.default.svc.cluster.local", "inbound|9080||", "inbound-vip|9080|http|reviews.default.svc.cluster.local",
+	"outbound|443||*.wikipedia.org", "PassthroughCluster", "reviews.default", "agent", "a|b", "outbound|1|a|b|c|d",
+}
+
+func filterOf(t *testing.T, direction, port, subset, fqdn string) (f ClusterFilter, ok bool) {
+	f = ClusterFilter{Direction: direction, Port: port}
+	s, err := pattern.Parse(subset)
+	if err != nil {
+		return f, false
+	}
+	if subset != "" {
+		f.Subset = &s
+	}
+	if f.FQDN, err = pattern.Parse(fqdn); err != nil {
+		return f, false
+	}
+	return f, true
+}
+
+// What is asked of Envoy leaves out nothing that is wanted, and most of what is not.
+func TestClusterFilterPattern(t *testing.T) {
+	for _, test := range []struct {
+		direction, port, subset, fqdn string
+		keeps, sends                  int // of clusterNames; -1 sends when all are asked for
+	}{
+		{"", "", "", "", len(clusterNames), -1},
+		{"", "", "", "reviews", 5, 6},
+		{"", "", "", "reviews.default", 5, 5},
+		{"", "", "", "=reviews.default", 1, 1},
+		{"", "", "v1", "reviews", 3, 3},
+		{"", "", "=", "reviews", 1, 2},
+		{"", "", "*", "reviews*", 7, 7},
+		{"outbound", "", "", "", 7, 6 + 1},
+		{"outbound", "9080", "", "", 4, 4},
+		{"inbound", "", "", "", 1, 1},
+		{"", "9080", "v1", "reviews.default.svc.cluster.local", 2, 2},
+		{"", "", "", "*.wikipedia.org", 1, 1},
+		{"", "", "", "re:reviews.*", 7, -1},
+		{"", "", "re:v.", "reviews", 3, 5},
+	} {
+		f, ok := filterOf(t, test.direction, test.port, test.subset, test.fqdn)
+		if !ok {
+			t.Fatalf("%+v does not parse", test)
+		}
+		p, some := f.Pattern()
+		keeps, sends := 0, 0
+		for _, name := range clusterNames {
+			kept := f.Match(name)
+			if kept {
+				keeps++
+			}
+			if some && p.Match(name) {
+				sends++
+			} else if some && kept {
+				t.Errorf("%+v: %q is wanted, and %s does not match it", test, name, p)
+			}
+		}
+		if !some {
+			sends = -1
+		}
+		if keeps != test.keeps || sends != test.sends {
+			t.Errorf("%+v: %d kept and %d sent for %s", test, keeps, sends, p)
+		}
+	}
+}
+
+func FuzzClusterFilter(f *testing.F) {
+	for _, name := range clusterNames {
+		f.Add(name, "outbound", "9080", "v?", "reviews*")
+		f.Add(name, "", "", "=", "~x")
+		f.Add(name, "", "", "", name)
+	}
+	f.Fuzz(func(t *testing.T, name, direction, port, subset, fqdn string) {
+		filter, ok := filterOf(t, direction, port, subset, fqdn)
+		if !ok || !filter.Match(name) {
+			return
+		}
+		if p, some := filter.Pattern(); some && !p.Match(name) {
+			t.Errorf("%q is wanted, and %s does not match it", name, p)
+		}
+	})
+}
+
 func FuzzNames(f *testing.F) {
 	for _, s := range []string{"outbound|80|v1|a.b.svc.c", "outbound_.80_.v1_.h", "sidecar~1~p.n~n.svc.c", "/apis/g/v/namespaces/n/k/x", "a.b.svc",
 		"p-54bb874995-h4wzq", "x/1.2.3/y", `{"NAME":"a","OWNER":"b/c","LABELS":{"a":"b"},"INSTANCE_IPS":","}`} {

@@ -10,9 +10,9 @@
 package rawjson
 
 import (
+	"bytes"
 	"iter"
 	"strconv"
-	"strings"
 )
 
 // A Value is the text of one JSON value, without white space around it. The zero Value means "absent".
@@ -158,51 +158,30 @@ func (v Value) Get(path ...string) Value {
 
 func (v Value) member(name string) Value {
 	var found Value
-	camel := camelName(name)
 	for k, val := range v.rawMembers() {
-		if keyIs(k, name) || camel != "" && keyIs(k, camel) {
+		if keyIs(k, name) {
 			found = val
 		}
 	}
 	return found
 }
 
-// keyIs compares a quoted key with a name; a key with escapes is decoded first.
+// keyIs compares a quoted key with a name in snake_case, or in lowerCamelCase as protobuf's JSON has it; a key with escapes is decoded first.
 func keyIs(quoted []byte, name string) bool {
-	if len(quoted) == len(name)+2 {
-		return string(quoted[1:len(quoted)-1]) == name
+	if len(quoted) == len(name)+2 && string(quoted[1:len(quoted)-1]) == name {
+		return true
 	}
-	if len(quoted) < len(name)+2 {
+	if len(quoted) < 2 {
 		return false
 	}
-	for _, c := range quoted {
-		if c == '\\' {
-			return Value(quoted).Text() == name
-		}
+	if camelIs(quoted[1:len(quoted)-1], name) {
+		return true
 	}
-	return false
-}
-
-// camelName gives protobuf's JSON name of a snake_case field, or "" when it is the same.
-func camelName(name string) string {
-	if strings.IndexByte(name, '_') < 0 {
-		return ""
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return false
 	}
-	b := make([]byte, 0, len(name))
-	up := false
-	for i := 0; i < len(name); i++ {
-		c := name[i]
-		if c == '_' {
-			up = true
-			continue
-		}
-		if up && 'a' <= c && c <= 'z' {
-			c -= 'a' - 'A'
-		}
-		up = false
-		b = append(b, c)
-	}
-	return string(b)
+	text := Value(quoted).Text()
+	return text == name || camelIs(text, name)
 }
 
 // Text gives a string's decoded text, the text of a number or a boolean as written, and "" for anything else.

@@ -15,40 +15,13 @@ type Body struct {
 	typeURL   string
 	canonical atomic.Pointer[[sha256.Size]byte]
 	decoded   decodedCache
-	derived   atomic.Pointer[derivation]
-}
-
-// A derivation is something made of a body; there are few of one body.
-type derivation struct {
-	key   any
-	value any
-	next  *derivation
+	derived   rawjson.Derived
 }
 
 // Derived gives what make makes of the body, such as an index of it. It is made once for each key and kept as long as the body, for all proxies that
 // have it; when several ask at once make may run more often, and all get the same. The value must be safe for concurrent use.
 func (b *Body) Derived(key any, make func(rawjson.Value) any) any {
-	find := func(d *derivation) (any, bool) {
-		for ; d != nil; d = d.next {
-			if d.key == key {
-				return d.value, true
-			}
-		}
-		return nil, false
-	}
-	if v, ok := find(b.derived.Load()); ok {
-		return v
-	}
-	made := &derivation{key: key, value: make(b.raw)}
-	for {
-		made.next = b.derived.Load()
-		if v, ok := find(made.next); ok {
-			return v
-		}
-		if b.derived.CompareAndSwap(made.next, made) {
-			return made.value
-		}
-	}
+	return b.derived.Get(key, func() any { return make(b.raw) })
 }
 
 // Raw gives the text. It must not be changed.

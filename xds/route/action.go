@@ -13,16 +13,25 @@ import (
 
 // A Route is one entry of a virtual host: what it matches and what becomes of the request.
 type Route struct {
-	body    rawjson.Value
+	body    rawjson.Fields
 	mirrors rawjson.Value // of its virtual host, else of its table
 	retry   rawjson.Value // of its virtual host
 }
 
 // NewRoute views v as a Route on its own.
-func NewRoute(v rawjson.Value) Route { return Route{body: v} }
+func NewRoute(v rawjson.Value) Route { return Route{body: rawjson.NewFields(v)} }
+
+// Index gives the same view with its fields found beforehand, which pays for a route that is kept.
+func (r Route) Index() Route {
+	r.body = r.body.Index(2)
+	return r
+}
+
+// Fields are those of the route, for looking up what the view has no method for.
+func (r Route) Fields() rawjson.Fields { return r.body }
 
 // Body is the JSON the view reads.
-func (r Route) Body() rawjson.Value { return r.body }
+func (r Route) Body() rawjson.Value { return r.body.Value() }
 
 // Name is the route's name, often "".
 func (r Route) Name() string { return r.body.Str("name") }
@@ -52,7 +61,7 @@ const (
 
 // Action is one of the constants above, or "" for a route without an action.
 func (r Route) Action() string {
-	if action := r.body.Get("route"); action.Exists() {
+	if action := r.body.Under("route"); action.Value().Exists() {
 		for _, kind := range [...]string{ToCluster, ToWeightedClusters, ToClusterHeader, ToClusterPlugin} {
 			if action.Get(kind).Exists() {
 				return kind
@@ -71,7 +80,7 @@ func (r Route) Action() string {
 	return ""
 }
 
-func (r Route) action(path ...string) rawjson.Value { return r.body.Get("route").Get(path...) }
+func (r Route) action(path ...string) rawjson.Value { return r.body.Under("route").Get(path...) }
 
 // Cluster is the cluster of a route that names just one, else "".
 func (r Route) Cluster() string { return r.action(ToCluster).Text() }
@@ -145,6 +154,8 @@ type Mirror struct {
 	Cluster string
 	Header  string  // request header that names the cluster, in place of Cluster
 	Percent float64 // of requests, 0 to 100; unless runtime says otherwise
+	// Fraction is the RuntimeFractionalPercent that Percent comes from, none for all requests.
+	Fraction rawjson.Value
 }
 
 // Mirrors are where copies of the route's requests go: by the route itself, else by its virtual host, else by its table. Settings of
@@ -161,7 +172,7 @@ func (r Route) Mirrors() []Mirror {
 	for v := range list.Elems() {
 		m := Mirror{Cluster: v.Str("cluster"), Header: v.Str("cluster_header"), Percent: 100}
 		if fraction := v.Get("runtime_fraction"); fraction.Exists() {
-			m.Percent = percent(fraction.Get("default_value"))
+			m.Percent, m.Fraction = percent(fraction.Get("default_value")), fraction
 		}
 		out = append(out, m)
 	}

@@ -44,9 +44,9 @@ func (r RouteConfig) Name() string { return r.name }
 
 // VirtualHosts are the virtual hosts in order. Those that VHDS has delivered are among them in a dump.
 func (r RouteConfig) VirtualHosts() []VirtualHost {
-	out := make([]VirtualHost, 0, r.hosts.Len())
+	var out []VirtualHost // not counted beforehand: they may be megabytes to pass over
 	for v := range r.hosts.Elems() {
-		out = append(out, VirtualHost{v, r.mirrors})
+		out = append(out, VirtualHost{rawjson.NewFields(v), r.mirrors})
 	}
 	return out
 }
@@ -86,15 +86,24 @@ func (r RouteConfig) Clusters() []string {
 
 // A VirtualHost is the routes of a set of domains.
 type VirtualHost struct {
-	body    rawjson.Value
+	body    rawjson.Fields
 	mirrors rawjson.Value // of the table it is part of
 }
 
 // NewVirtualHost views v as a VirtualHost on its own, as VHDS delivers it.
-func NewVirtualHost(v rawjson.Value) VirtualHost { return VirtualHost{body: v} }
+func NewVirtualHost(v rawjson.Value) VirtualHost { return VirtualHost{body: rawjson.NewFields(v)} }
+
+// Index gives the same view with its fields found beforehand, which pays for a virtual host that is kept.
+func (h VirtualHost) Index() VirtualHost {
+	h.body = h.body.Index(1)
+	return h
+}
+
+// Fields are those of the virtual host, for looking up what the view has no method for.
+func (h VirtualHost) Fields() rawjson.Fields { return h.body }
 
 // Body is the JSON the view reads.
-func (h VirtualHost) Body() rawjson.Value { return h.body }
+func (h VirtualHost) Body() rawjson.Value { return h.body.Value() }
 
 // Name is for logs and statistics; requests are matched by domain.
 func (h VirtualHost) Name() string { return h.body.Str("name") }
@@ -107,7 +116,7 @@ func (h VirtualHost) Routes() []Route {
 	list, of := h.body.Get("routes"), h.routeOf()
 	out := make([]Route, 0, list.Len())
 	for v := range list.Elems() {
-		of.body = v
+		of.body = rawjson.NewFields(v)
 		out = append(out, of)
 	}
 	return out
@@ -133,7 +142,7 @@ func (h VirtualHost) TreeRoutes() []TreeRoute {
 	var out []TreeRoute
 	of := h.routeOf()
 	add := func(path []string, v rawjson.Value) {
-		of.body = v
+		of.body = rawjson.NewFields(v)
 		out = append(out, TreeRoute{path, of})
 	}
 	for _, leaf := range Leaves(h.body.Get("matcher")) {

@@ -154,7 +154,7 @@ func TestInherited(t *testing.T) {
 		got = append(got, policies{retry, r.Mirrors()})
 	}
 	want := []policies{
-		{route.Retry{On: "reset", Attempts: 1, StatusCodes: []uint32{503}}, []route.Mirror{{Cluster: "own", Percent: 10}}},
+		{route.Retry{On: "reset", Attempts: 1, StatusCodes: []uint32{503}}, []route.Mirror{{Cluster: "own", Percent: 10, Fraction: rawjson.Value(`{"default_value":{"numerator":10}}`)}}},
 		{route.Retry{On: "5xx", Attempts: 3, VirtualHost: true}, []route.Mirror{{Cluster: "table", Percent: 100}}},
 		{},
 	}

@@ -17,7 +17,7 @@ func (t *Table) act(out *Result, h *host, e *entry, r *match.Request, s *split, 
 	out.Action = e.view.Action()
 	changed := *r
 	changed.Headers = slices.Clone(r.Headers)
-	f := &formatter{request: &changed, response: &out.ResponseHeaders, route: out.Route}
+	f := &formatter{request: &changed, response: &out.ResponseHeaders, route: out.Route, metadata: e.view.Fields().Get("metadata", "filter_metadata")}
 	levels := []headerRules{e.rules, h.headers, t.headers}
 	if t.specificWins {
 		slices.Reverse(levels)
@@ -30,11 +30,12 @@ func (t *Table) act(out *Result, h *host, e *entry, r *match.Request, s *split, 
 		chosen := e.forward(out, &changed, f, levels, s.clusters[branch], t.known)
 		levels = append([]headerRules{chosen}, levels...)
 	}
+	f.details = out.Details
 	for _, level := range levels {
 		f.apply(&out.ResponseHeaders, level.responseAdd, level.responseRemove, &out.ResponseRemoved)
 	}
 	if out.Action == route.DirectResponse || out.Action == route.Redirects {
-		out.describeBody(r)
+		out.describeBody(r, e.contentType())
 	}
 	out.Unmodelled = append(out.Unmodelled, f.unmodelled...)
 	step := explain.Step{Question: "what becomes of the request?", Answer: e.view.Destination(), Unmodelled: f.unmodelled}
@@ -56,7 +57,7 @@ func (t *Table) act(out *Result, h *host, e *entry, r *match.Request, s *split, 
 
 // forward is for a route that goes to a cluster. It gives the header rules of the weighted cluster that was chosen.
 func (e *entry) forward(out *Result, r *match.Request, f *formatter, levels []headerRules, c clustersOf, known func(string) bool) (chosen headerRules) {
-	out.NotFound = notFoundCode(e.view.Body().Get("route", "cluster_not_found_response_code"))
+	out.NotFound = notFoundCode(e.view.Fields().Get("route", "cluster_not_found_response_code"))
 	if c.note != "" {
 		out.Unmodelled = append(out.Unmodelled, c.note)
 	}
@@ -72,7 +73,7 @@ func (e *entry) forward(out *Result, r *match.Request, f *formatter, levels []he
 	if c.fixed >= 0 {
 		out.Cluster = c.names[c.fixed]
 		f.cluster = out.Cluster
-		out.addCriteria(e.view.Body().Get("route", "metadata_match"))
+		out.addCriteria(e.view.Fields().Get("route", "metadata_match"))
 		var entry rawjson.Value
 		chosen, entry = e.weighted(c.index[c.fixed])
 		out.addCriteria(entry.Get("metadata_match"))
@@ -88,7 +89,7 @@ func (e *entry) forward(out *Result, r *match.Request, f *formatter, levels []he
 		} else {
 			out.Reason += ", which names no cluster"
 		}
-		f.code, f.cluster = out.Code, ""
+		f.answered, f.flags, f.details, f.cluster = true, out.Flags, out.Details, ""
 		out.Host = before
 		return chosen
 	}
@@ -121,7 +122,7 @@ func (r *Result) addCriteria(metadata rawjson.Value) {
 // weighted is entry i of weighted clusters and what it says about headers; i is -1 for a route without them.
 func (e *entry) weighted(i int) (rules headerRules, entry rawjson.Value) {
 	n := 0
-	for v := range e.view.Body().Get("route", route.ToWeightedClusters, "clusters").Elems() {
+	for v := range e.view.Fields().Get("route", route.ToWeightedClusters, "clusters").Elems() {
 		if n++; n-1 != i {
 			continue
 		}
@@ -166,7 +167,7 @@ func (e *entry) rewriteHost(out *Result, r *match.Request, f *formatter) {
 	}
 	if r.Host != "" {
 		r.Headers = set(r.Headers, match.Header{Name: "x-envoy-original-host", Value: r.Host})
-		if e.view.Body().Get("route", "append_x_forwarded_host").IsTrue() {
+		if e.view.Fields().Get("route", "append_x_forwarded_host").IsTrue() {
 			r.Headers = appendForwardedHost(r.Headers, r.Host)
 		}
 	}
@@ -239,6 +240,7 @@ func (e *entry) replacePath(path string, rewrite route.Rewrite) string {
 // answer is for a route that Envoy answers itself: a redirect or a direct response.
 func (t *Table) answer(out *Result, e *entry, r *match.Request, f *formatter) {
 	out.Details = "direct_response"
+	f.answered = true
 	var redirect route.Redirect
 	if response, ok := e.view.Response(); ok {
 		out.Code = int(response.Status)
@@ -246,14 +248,12 @@ func (t *Table) answer(out *Result, e *entry, r *match.Request, f *formatter) {
 		if response.File != "" {
 			out.Unmodelled = append(out.Unmodelled, "the body is in the proxy's file "+response.File)
 		}
-		f.code = out.Code
-		if v := e.view.Body().Get(route.DirectResponse, "body_format"); v.Exists() {
-			f.bodyFormat(out, v)
+		if v := e.view.Fields().Get(route.DirectResponse, "body_format"); v.Exists() {
+			f.body(out, v)
 		}
 	} else {
 		redirect, _ = e.view.Redirect()
 		out.Code = int(redirect.Code)
-		f.code = out.Code
 	}
 	// A redirect's path is changed first, so that what is made of headers sees the changed one.
 	if path := e.replacePath(r.Path, redirect.Rewrite); path != "" {
@@ -266,36 +266,6 @@ func (t *Table) answer(out *Result, e *entry, r *match.Request, f *formatter) {
 	if r.Path != "" && (out.Code == 201 || 300 <= out.Code && out.Code < 400) {
 		out.Redirect = location(redirect, r)
 		out.ResponseHeaders = append(out.ResponseHeaders, match.Header{Name: "location", Value: out.Redirect})
-	}
-}
-
-// describeBody sets the headers that tell of the body of an answer of Envoy's own, after all rules: the type is kept where rules have set one,
-// and an answer without a body has neither. A gRPC client is answered in another way.
-func (out *Result) describeBody(r *match.Request) {
-	if r.IsGRPC() {
-		return
-	}
-	if out.Body == "" {
-		if len(out.Unmodelled) == 0 { // the body is empty, rather than not known
-			out.ResponseHeaders = slices.DeleteFunc(out.ResponseHeaders, func(h match.Header) bool { return h.Name == "content-length" || h.Name == "content-type" })
-		}
-		return
-	}
-	out.ResponseHeaders = set(out.ResponseHeaders, match.Header{Name: "content-length", Value: strconv.Itoa(len(out.Body))})
-	if _, ok := out.ResponseHeaders.Get("content-type"); !ok {
-		out.ResponseHeaders = append(out.ResponseHeaders, match.Header{Name: "content-type", Value: "text/plain"})
-	}
-}
-
-// bodyFormat makes the body of a direct response from a format string.
-func (f *formatter) bodyFormat(out *Result, v rawjson.Value) {
-	switch {
-	case v.Get("text_format").Exists():
-		out.Body = f.formatOr(v.Str("text_format"), "-")
-	case v.Get("text_format_source", "inline_string").Exists():
-		out.Body = f.formatOr(v.Str("text_format_source", "inline_string"), "-")
-	default:
-		out.Unmodelled = append(out.Unmodelled, "body_format of the direct response")
 	}
 }
 
@@ -362,6 +332,9 @@ func (e *entry) mirrors(out *Result, r *match.Request) {
 			name, _ = r.First(match.Lower(m.Header))
 		}
 		share := m.Percent / 100
+		if m.Fraction.Exists() {
+			share = match.RuntimeFraction(m.Fraction, r.Runtime).Share()
+		}
 		if name != "" && share > 0 {
 			out.Mirrors = append(out.Mirrors, explain.Share{Name: name, Share: share})
 		}

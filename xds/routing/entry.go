@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 
 	"github.com/meshlark/meshlark/xds/explain"
@@ -15,8 +16,10 @@ import (
 
 // An entry is a route with its conditions compiled.
 type entry struct {
-	view  route.Route
-	where string
+	view   route.Route
+	where  string
+	label  string // what it is called in steps
+	object string // the Istio object it was made from
 
 	kind       string // of the path condition
 	path       string
@@ -36,11 +39,13 @@ type entry struct {
 }
 
 func newEntry(view route.Route, where string) *entry {
-	e := &entry{view: view, where: where}
+	view = view.Index()
+	e := &entry{view: view, where: where, object: view.Config()}
 	for key, v := range view.Body().Members() {
 		e.rules.read(key, v)
 	}
 	m := view.Match()
+	e.label = cmp.Or(view.Name(), m.String(), where)
 	e.kind, e.path = m.Path()
 	switch e.kind {
 	case route.Prefix, route.SegmentedPrefix:
@@ -85,11 +90,8 @@ func newEntry(view route.Route, where string) *entry {
 	return e
 }
 
-// name is what the entry is called in steps.
-func (e *entry) name() string { return cmp.Or(e.view.Name(), e.view.Match().String(), e.where) }
-
 func (e *entry) candidate(won bool, why string) explain.Candidate {
-	return explain.Candidate{Name: e.name(), Where: e.where, Won: won, Why: why, Object: e.view.Config()}
+	return explain.Candidate{Name: e.label, Where: e.where, Won: won, Why: why, Object: e.object}
 }
 
 // mismatch says which condition, apart from the fraction of requests the route is for, a request does not meet; "" when it meets all.
@@ -180,7 +182,7 @@ func (e *entry) pathMismatch(r *match.Request, ignoreParams bool) string {
 	case e.kind == "":
 		return "it has no condition on the path, which Envoy asks for"
 	}
-	return fmt.Sprintf("path %q is not %s", explain.Short(path), e.pathCondition())
+	return "path " + strconv.Quote(explain.Short(path)) + " is not " + e.pathCondition() // of thousands of routes most are not for a request
 }
 
 // withoutParameters takes path parameters (;name=value) off a path. Until 1.39 everything after the first was taken off, since 1.40 only

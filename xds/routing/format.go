@@ -1,6 +1,8 @@
 package routing
 
 import (
+	"cmp"
+	"encoding/json"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -8,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/meshlark/meshlark/xds/match"
+	"github.com/meshlark/meshlark/xds/rawjson"
 )
 
 // A formatter fills in Envoy's format strings (%REQ(:path)%) for one request.
@@ -16,7 +19,11 @@ type formatter struct {
 	response   *match.Headers
 	route      string
 	cluster    string
-	code       int
+	metadata   rawjson.Value // of the route, by filter
+	reply      *string       // the body of Envoy's own answer, where a format can have it
+	answered   bool          // whether Envoy answers by itself, with flags and details as in its access log
+	flags      string
+	details    string
 	unmodelled []string
 }
 
@@ -135,7 +142,7 @@ func (f *formatter) value(name, args string) (value *string, known bool) {
 			return nil, false
 		}
 		value := firstOf(args, f.response.Get)
-		return value, value != nil || f.code != 0 // what an upstream sends is not known
+		return value, value != nil || f.answered // what an upstream sends is not known
 	case "PATH":
 		return some(f.path(args))
 	case "QUERY_PARAM":
@@ -152,10 +159,32 @@ func (f *formatter) value(name, args string) (value *string, known bool) {
 	case "UPSTREAM_CLUSTER", "UPSTREAM_CLUSTER_RAW":
 		return some(f.cluster)
 	case "RESPONSE_CODE":
-		if f.code == 0 {
-			return nil, false
+		// What an upstream answers is not known, and when Envoy makes an answer of its own the code is not set yet.
+		zero := "0"
+		return &zero, f.answered
+	case "RESPONSE_FLAGS":
+		flags := cmp.Or(f.flags, "-")
+		return &flags, f.answered
+	case "RESPONSE_CODE_DETAILS":
+		value, _ := some(f.details)
+		return value, f.answered
+	case "LOCAL_REPLY_BODY":
+		return f.reply, true
+	case "DYNAMIC_METADATA":
+		return metadataValue(f.request.Metadata, metadataPath(args)), true
+	case "METADATA":
+		kind, rest, _ := strings.Cut(args, ":")
+		switch kind {
+		case "DYNAMIC":
+			return metadataValue(f.request.Metadata, metadataPath(rest)), true
+		case "ROUTE":
+			v, err := rawjson.Decode(f.metadata)
+			if err != nil {
+				return nil, true // a route without metadata
+			}
+			return metadataValue(v, metadataPath(rest)), true
 		}
-		return some(strconv.Itoa(f.code))
+		return nil, false
 	case "REQUESTED_SERVER_NAME":
 		return some(c.SNI)
 	case "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT":
@@ -170,6 +199,11 @@ func (f *formatter) value(name, args string) (value *string, known bool) {
 		return whole(c.Destination)
 	case "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT":
 		return ip(c.Destination)
+	case "DOWNSTREAM_REMOTE_PORT":
+		if !c.Remote().IsValid() || c.Remote().Port() == 0 {
+			return nil, true
+		}
+		return some(strconv.Itoa(int(c.Remote().Port())))
 	case "DOWNSTREAM_LOCAL_PORT":
 		if !c.Destination.IsValid() {
 			return nil, true
@@ -181,6 +215,15 @@ func (f *formatter) value(name, args string) (value *string, known bool) {
 		return some(c.Peer.Subject)
 	}
 	return nil, false
+}
+
+// metadataPath is where a command looks in metadata: namespace:key:key, or as Envoy wrote it before, ["namespace", "key"].
+func metadataPath(args string) []string {
+	var path []string
+	if strings.HasPrefix(args, "[") && json.Unmarshal([]byte(args), &path) == nil {
+		return path
+	}
+	return strings.Split(args, ":")
 }
 
 // path is the path of the command PATH(query:which): with the query (WQ, the default) or without (NQ), and as it is now (PATH) or as it was before it

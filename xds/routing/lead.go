@@ -43,7 +43,7 @@ func (t *Table) Leads(r *match.Request, cluster func(name string) bool) []Lead {
 				lead.VirtualHost, lead.Domains, lead.Serves = h.name, h.view.Domains(), h == serving
 				lead.Unmet = slices.Collect(e.mismatches(r, t.ignoreParams))
 				if first != nil {
-					lead.First, lead.FirstWhere = first.name(), first.where
+					lead.First, lead.FirstWhere = first.label, first.where
 				}
 				out = append(out, lead)
 			}
@@ -76,7 +76,7 @@ func (e *entry) takes(r *match.Request) bool {
 
 // lead tells where a route goes, as far as it is asked for.
 func (e *entry) lead(r *match.Request, cluster func(string) bool) (Lead, bool) {
-	lead := Lead{Route: e.name(), Where: e.where, Object: e.view.Config()}
+	lead := Lead{Route: e.label, Where: e.where, Object: e.view.Config()}
 	c := e.clusters(r)
 	for i, name := range c.names {
 		if name == "" || !cluster(name) {

@@ -48,14 +48,14 @@ func (t *Table) Match(r *match.Request) Result {
 		return out.noRoute(fmt.Sprintf("no route of virtual host %s matches", h.name))
 	}
 	e := branches[best].entry
-	step.Answer = e.name()
+	step.Answer = e.label
 	out.Steps = append(out.Steps, step)
 	out.Found, out.Route, out.Where, out.View = true, e.view.Name(), e.where, e.view
-	out.Reason = fmt.Sprintf("virtual host %s, route %s", h.name, e.name())
+	out.Reason = fmt.Sprintf("virtual host %s, route %s", h.name, e.label)
 	if len(branches) > 1 || !branches[0].fraction.Always() {
 		out.Routes = split.routes()
 	}
-	if out.View.Body().Get("route").Exists() {
+	if out.View.Fields().Get("route").Exists() {
 		out.VirtualCluster = h.virtualCluster(r)
 	}
 	t.act(&out, h, e, r, split, best)
@@ -65,7 +65,7 @@ func (t *Table) Match(r *match.Request) Result {
 // virtualCluster is the name of the virtual cluster a request is counted for.
 func (h *host) virtualCluster(r *match.Request) string {
 	name := ""
-	for v := range h.view.Body().Get("virtual_clusters").Elems() {
+	for v := range h.view.Fields().Get("virtual_clusters").Elems() {
 		name = "other"
 		fits := true
 		for condition := range v.Get("headers").Elems() {
@@ -139,7 +139,6 @@ func (t *Table) branches(entries []*entry, r *match.Request) ([]branch, explain.
 	step := explain.Step{Question: "which route?", Inputs: []explain.Input{
 		{Name: "method", Value: cmp.Or(r.Method, "GET")}, {Name: "path", Value: r.Path},
 	}}
-	step.Candidates = make([]explain.Candidate, 0, len(entries))
 	var out []branch
 	work := 0
 	for i, e := range entries {
@@ -154,6 +153,10 @@ func (t *Table) branches(entries []*entry, r *match.Request) ([]branch, explain.
 		fraction := match.Fraction{Numerator: 1, Denominator: 1}
 		if e.fraction.Exists() {
 			fraction = match.RuntimeFraction(e.fraction, r.Runtime)
+		}
+		if e.weightless(r) {
+			step.Candidates = append(step.Candidates, e.candidate(false, "it matches, and the weights of its clusters add up to 0"))
+			continue
 		}
 		switch {
 		case fraction.Always():
@@ -210,7 +213,7 @@ func (e *entry) clusters(r *match.Request) clustersOf {
 		return clustersOf{fixed: -1}
 	}
 	c := clustersOf{fixed: -1}
-	body := e.view.Body().Get("route", route.ToWeightedClusters)
+	body := e.view.Fields().Get("route", route.ToWeightedClusters)
 	prefix := body.Str("runtime_key_prefix")
 	for i, w := range e.view.WeightedClusters() {
 		name, weight := w.Name, uint64(w.Weight)
@@ -248,6 +251,11 @@ func (e *entry) clusters(r *match.Request) clustersOf {
 		c.fixed = c.pick(*r.Random)
 	}
 	return c
+}
+
+// weightless reports a route whose weights runtime has made 0, which Envoy passes over.
+func (e *entry) weightless(r *match.Request) bool {
+	return len(r.Runtime) > 0 && e.view.Action() == route.ToWeightedClusters && e.clusters(r).total == 0
 }
 
 // pick is the cluster a random number chooses.
@@ -383,7 +391,7 @@ func (s *split) routes() []explain.Share {
 	var out []explain.Share
 	for i, b := range s.branches {
 		if s.share[i] > 0 {
-			out = append(out, explain.Share{Name: b.entry.name(), Share: s.share[i]})
+			out = append(out, explain.Share{Name: b.entry.label, Share: s.share[i]})
 		}
 	}
 	return out

@@ -227,30 +227,6 @@ func FuzzMatch(f *testing.F) {
 	})
 }
 
-func BenchmarkMatch(b *testing.B) {
-	for _, n := range []int{10, 100, 1000, 10_000} {
-		var hosts []string
-		for i := range n {
-			hosts = append(hosts, fmt.Sprintf(`{"name":"v%d","domains":["svc%d.ns.svc.cluster.local","svc%d.ns.svc.cluster.local:80","*.svc%d.example.com"],"routes":[{"match":{"prefix":"/api"},"route":{"cluster":"api%d"}},{"match":{"prefix":"/"},"route":{"cluster":"c%d"}}]}`, i, i, i, i, i, i))
-		}
-		config := route.New(rawjson.Value(`{"virtual_hosts":[` + strings.Join(hosts, ",") + `]}`))
-		b.Run(fmt.Sprintf("index/hosts=%d", n), func(b *testing.B) {
-			for b.Loop() {
-				routing.New(config)
-			}
-		})
-		index := routing.New(config)
-		r := &match.Request{Host: fmt.Sprintf("svc%d.ns.svc.cluster.local", n/2), Path: "/x"}
-		b.Run(fmt.Sprintf("match/hosts=%d", n), func(b *testing.B) {
-			for b.Loop() {
-				if got := index.Match(r); !got.Found {
-					b.Fatal("no route")
-				}
-			}
-		})
-	}
-}
-
 func TestLeads(t *testing.T) {
 	index := table(`{"virtual_hosts":[
 		{"name":"other","domains":["other"],"routes":[{"match":{"prefix":"/"},"route":{"cluster":"v2"}}]},

@@ -3,6 +3,7 @@ package routing
 import (
 	"cmp"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -98,16 +99,38 @@ func New(config route.RouteConfig) *Table {
 		}
 	}
 	t.settings = append(t.settings, '}')
-	for i, view := range config.VirtualHosts() {
-		t.hosts = append(t.hosts, &host{index: i, view: view})
-		for v := range view.Body().Get("domains").Elems() {
-			t.addDomain(match.Lower(v.Text()), i)
+	views := config.VirtualHosts()
+	hosts := make([]host, len(views))
+	for i, domains := range domainsOf(views) {
+		hosts[i] = host{index: i, view: views[i]}
+		t.hosts = append(t.hosts, &hosts[i])
+		for _, domain := range domains {
+			t.addDomain(domain, i)
 		}
 	}
 	for _, w := range [...]*wildcards{&t.suffixes, &t.prefixes} {
 		slices.SortFunc(w.lengths, func(a, b int) int { return cmp.Compare(b, a) })
 	}
 	return t
+}
+
+// domainsOf reads the domains of virtual hosts, in lower case. Of those of a large table all processors read a part.
+func domainsOf(views []route.VirtualHost) [][]string {
+	const each = 256
+	out := make([][]string, len(views))
+	workers := min(runtime.GOMAXPROCS(0), len(views)/each+1)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for i := len(views) * w / workers; i < len(views)*(w+1)/workers; i++ {
+				for _, domain := range views[i].Domains() {
+					out[i] = append(out[i], match.Lower(domain))
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return out
 }
 
 type derivedKey struct{}
@@ -144,6 +167,7 @@ func (t *Table) Settings() rawjson.Value { return t.settings }
 // ready reads the virtual host's routes once.
 func (h *host) ready() *host {
 	h.once.Do(func() {
+		h.view = h.view.Index()
 		for key, v := range h.view.Body().Members() {
 			switch key {
 			case "name":
@@ -244,8 +268,8 @@ type hit struct {
 // choose takes the first hit.
 func (t *Table) choose(step *explain.Step, hits []hit) (*host, explain.Step) {
 	for i, hit := range hits {
-		h := t.hosts[hit.host]
-		c := explain.Candidate{Name: h.view.Name(), Where: h.where(), Won: i == 0}
+		h := t.hosts[hit.host].ready()
+		c := explain.Candidate{Name: h.name, Where: h.where(), Won: i == 0}
 		switch {
 		case i == 0:
 			c.Why = hit.domain + ": " + hit.why
@@ -256,7 +280,7 @@ func (t *Table) choose(step *explain.Step, hits []hit) (*host, explain.Step) {
 		}
 		step.Candidates = append(step.Candidates, c)
 	}
-	h := t.hosts[hits[0].host].ready()
+	h := t.hosts[hits[0].host]
 	step.Answer = h.name
 	return h, *step
 }

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unique"
 
 	"github.com/meshlark/meshlark/xds/endpoint"
 	"github.com/meshlark/meshlark/xds/rawjson"
@@ -13,16 +12,15 @@ import (
 const connections = "connections"
 
 // A Connection is one client of an istiod with what it said when it connected. /debug/connections gives only the first
-// three fields, /debug/adsz all of them.
+// three fields, /debug/adsz all of them. The names that the client watches are not read: they are most of the text, and nobody asks for them.
 type Connection struct {
 	ConnectionID string // <pod>.<namespace>-<number>
 	ProxyID      string // ConnectionID without its number
 	ConnectedAt  time.Time
 	Address      string // of the peer, ip:port
 	Labels       map[string]string
-	Metadata     rawjson.Value       // the node's metadata as istiod understood it
-	Locality     string              // region/zone/sub-zone, ending where a part is missing
-	Watches      map[string][]string // names asked for by type URL, sorted; an empty list asks for everything of the type
+	Metadata     rawjson.Value // the node's metadata as istiod understood it
+	Locality     string        // region/zone/sub-zone, ending where a part is missing
 }
 
 // ReadConnections reads what istiod serves at /debug/adsz or /debug/connections, in the order it gives.
@@ -59,17 +57,6 @@ func readConnection(v rawjson.Value) Connection {
 		c.Labels = make(map[string]string, labels.Len())
 		for name, label := range labels.Members() {
 			c.Labels[name] = label.Text()
-		}
-	}
-	if watches := v.Get("watches"); watches.Kind() == rawjson.Object {
-		c.Watches = make(map[string][]string, watches.Len())
-		for typeURL, names := range watches.Members() {
-			list := make([]string, 0, names.Len())
-			for name := range names.Elems() {
-				list = append(list, unique.Make(name.Text()).Value()) // most clients ask for the same
-			}
-			slices.Sort(list) // istiod writes them in random order
-			c.Watches[typeURL] = list
 		}
 	}
 	return c

@@ -31,7 +31,7 @@ func Accept(manager listener.HTTPManager, r *match.Request) (explain.Step, *Verd
 		case strings.Contains(r.Path, "#"):
 			return refuse(400, "path_normalization_failed", "the path has a fragment")
 		}
-		body := manager.Body()
+		body := manager.Fields()
 		action := body.Str("path_with_escaped_slashes_action")
 		if path, found := unescapeSlashes(r.Path); found && action != "" {
 			switch action {
@@ -54,19 +54,21 @@ func Accept(manager listener.HTTPManager, r *match.Request) (explain.Step, *Verd
 func normalize(path string, manager listener.HTTPManager) string {
 	only := match.PathOnly(path)
 	rest := path[len(only):]
-	if manager.Body().Get("normalize_path").IsTrue() {
+	if manager.Fields().Get("normalize_path").IsTrue() {
 		only = canonicalPath(only)
 	}
-	if manager.Body().Get("merge_slashes").IsTrue() {
+	if manager.Fields().Get("merge_slashes").IsTrue() {
 		only = mergeSlashes(only)
 	}
 	return only + rest
 }
 
+var escapedSlashes = strings.NewReplacer("%2F", "/", "%2f", "/", "%5C", `\`, "%5c", `\`)
+
 // unescapeSlashes decodes %2F and %5C in the path, not in the query.
 func unescapeSlashes(path string) (unescaped string, found bool) {
 	only := match.PathOnly(path)
-	out := strings.NewReplacer("%2F", "/", "%2f", "/", "%5C", `\`, "%5c", `\`).Replace(only)
+	out := escapedSlashes.Replace(only)
 	return out + path[len(only):], out != only
 }
 
@@ -133,7 +135,7 @@ func mergeSlashes(path string) string {
 
 // host strips a trailing dot and the port as the settings say.
 func host(manager listener.HTTPManager, r *match.Request) {
-	body := manager.Body()
+	body := manager.Fields()
 	name, port := r.Host, ""
 	if i := strings.LastIndexByte(name, ':'); i >= 0 && strings.LastIndexByte(name, ']') < i {
 		if _, err := strconv.ParseUint(name[i+1:], 10, 32); err == nil {

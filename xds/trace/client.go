@@ -17,7 +17,7 @@ import (
 // identify finds out who the client is, as a connection manager does before it looks for a route: the address that counts as the client's, whether the
 // request comes from inside, and by which scheme it came. Headers that only a client inside may set are taken off others.
 func identify(manager listener.HTTPManager, table *routing.Table, r *match.Request) (explain.Step, *Verdict) {
-	body := manager.Body()
+	body := manager.Fields()
 	c := &client{manager: body, request: r}
 	c.hopByHop()
 	set(r, "x-envoy-internal", "")
@@ -41,14 +41,17 @@ func identify(manager listener.HTTPManager, table *routing.Table, r *match.Reque
 	if !r.Internal {
 		strip(r, edge, table)
 	}
-	if edge {
-		set(r, "x-envoy-external-address", r.Connection.Remote().Addr().Unmap().String())
+	if ip := r.Connection.Remote().Addr(); edge && ip.IsValid() {
+		set(r, "x-envoy-external-address", ip.Unmap().String())
 	}
 	c.certificate()
 	if body.Get("early_header_mutation_extensions").Len() > 0 {
 		c.unmodelled = append(c.unmodelled, "early_header_mutation_extensions of the connection manager")
 	}
-	step.Answer = r.Connection.Remote().Addr().Unmap().String()
+	step.Answer = "an address that is not known"
+	if ip := r.Connection.Remote().Addr(); ip.IsValid() {
+		step.Answer = ip.Unmap().String()
+	}
 	if r.Internal {
 		step.Answer += ", from inside"
 	}
@@ -58,7 +61,7 @@ func identify(manager listener.HTTPManager, table *routing.Table, r *match.Reque
 
 // A client is what is found out about who sent a request.
 type client struct {
-	manager rawjson.Value
+	manager rawjson.Fields
 	request *match.Request
 	// address is the client's as far as it is known otherwise than from the connection, trusted whether it may count as one inside.
 	address    netip.Addr
@@ -249,7 +252,7 @@ var private = match.NewRanges(rawjson.Value(`[{"address_prefix":"10.0.0.0","pref
 	{"address_prefix":"172.16.0.0","prefix_len":12},{"address_prefix":"127.0.0.1","prefix_len":32},{"address_prefix":"fd00::","prefix_len":8},{"address_prefix":"::1","prefix_len":128}]`))
 
 // internal reports whether an address counts as inside. Since 1.33 none does where internal_address_config is not set.
-func internal(manager rawjson.Value, addr netip.Addr, v match.Version) bool {
+func internal(manager rawjson.Fields, addr netip.Addr, v match.Version) bool {
 	config := manager.Get("internal_address_config")
 	if len(config) == 0 && v.AtLeast(1, 33) {
 		return false

@@ -10,7 +10,6 @@ import (
 	"github.com/meshlark/meshlark/xds/endpoint"
 	"github.com/meshlark/meshlark/xds/explain"
 	"github.com/meshlark/meshlark/xds/filterchain"
-	"github.com/meshlark/meshlark/xds/listener"
 	"github.com/meshlark/meshlark/xds/match"
 	"github.com/meshlark/meshlark/xds/rawjson"
 )
@@ -24,11 +23,11 @@ func (t *tracer) cluster(at next, name string, criteria map[string]rawjson.Value
 	}
 	if c.Type() == "ORIGINAL_DST" {
 		// A header, metadata or filter state may name the destination too.
-		if config := c.Body().Get("original_dst_lb_config"); !t.restored && !config.Get("use_http_header").IsTrue() && !config.Get("metadata_key").Exists() {
+		if config := c.Fields().Get("original_dst_lb_config"); !t.restored && !config.Get("use_http_header").IsTrue() && !config.Get("metadata_key").Exists() {
 			return t.noUpstream(503, "UH", "no_healthy_upstream", "cluster "+name+": nothing restored where the client wanted to go, listener "+t.hop.Listener+" being the one it connected to")
 		}
 		dst := at.request.Destination
-		if port, ok := c.Body().Get("original_dst_lb_config", "upstream_port_override").Uint(); ok && port < 1<<16 {
+		if port, ok := c.Fields().Get("original_dst_lb_config", "upstream_port_override").Uint(); ok && port < 1<<16 {
 			dst = netip.AddrPortFrom(dst.Addr(), uint16(port))
 		}
 		t.step(explain.Step{Question: "which endpoint?", Answer: dst.String() + ": where the client wanted to go (ORIGINAL_DST)"})
@@ -41,9 +40,9 @@ func (t *tracer) cluster(at next, name string, criteria map[string]rawjson.Value
 		t.step(step)
 		return t.reached("cluster " + name + ", whose endpoints are not known,")
 	}
-	spread := t.spread(at.config, c, criteria)
+	spread, owner := t.spread(at.config, c, criteria)
 	t.hop.Endpoints = spread.Hosts
-	if ref := c.Summary().Config; ref != "" {
+	if ref := c.Config(); ref != "" {
 		spread.Step.Inputs = append(spread.Step.Inputs, explain.Input{Name: "shaped by", Value: ref})
 	}
 	t.step(spread.Step)
@@ -57,12 +56,16 @@ func (t *tracer) cluster(at next, name string, criteria map[string]rawjson.Value
 		return t.noUpstream(spread.Code, spread.Flags, spread.Details, "cluster "+t.hop.Cluster+": "+spread.Reason)
 	}
 	e := spread.Hosts[best].View
+	if c.Aggregated() != nil {
+		c = owner(best)
+		t.hop.Cluster = c.Name()
+	}
 	address := e.Address()
 	t.hop.Endpoint = address.String()
 	if address.Listener != "" {
 		t.hop.TLS = cluster.Internal
 		at.internal = address.Listener
-		t.dress(&at.request, c, socketFor(c, e))
+		t.dress(&at, c, socketFor(c, e))
 		return &at
 	}
 	ip, err := netip.ParseAddr(address.Host)
@@ -84,45 +87,58 @@ func (t *tracer) reached(endpoint string) *next {
 	return t.end(Verdict{Reached: true, Reason: endpoint + " gets the request"})
 }
 
-// spread spreads requests over the endpoints of a cluster, or of the first cluster of an aggregate that has any to use.
-func (t *tracer) spread(config Config, c cluster.Cluster, criteria map[string]rawjson.Value) balance.Result {
+// spreadKey is what shares are kept under with their cluster: the text of the endpoints.
+type spreadKey struct{ endpoints *byte }
+
+// spreadOver spreads requests over the endpoints of a cluster. What no request chooses a subset of is kept with the cluster.
+func spreadOver(c cluster.Cluster, a endpoint.Assignment, opts balance.Options) balance.Result {
+	body := a.Body()
+	if opts.Criteria != nil || len(body) == 0 {
+		return balance.Spread(c, a, opts)
+	}
+	return c.Fields().Derived(spreadKey{&body[0]}, func() any {
+		r := balance.Spread(c, a, opts)
+		r.Step.Inputs = slices.Clip(r.Step.Inputs)
+		return r
+	}).(balance.Result)
+}
+
+// spread spreads requests over the endpoints of a cluster, or of those an aggregate is made of. owner is the cluster a host is from.
+func (t *tracer) spread(config Config, c cluster.Cluster, criteria map[string]rawjson.Value) (r balance.Result, owner func(host int) cluster.Cluster) {
+	opts := balance.Options{Criteria: criteria}
 	list := c.Aggregated()
 	if list == nil {
 		assignment, _ := config.Endpoints(c)
-		return balance.Spread(c, assignment, balance.Options{Criteria: criteria})
+		return spreadOver(c, assignment, opts), func(int) cluster.Cluster { return c }
 	}
-	var out balance.Result
-	out.Code, out.Flags, out.Details, out.Reason = 503, "UH", "no_healthy_upstream", "none of its clusters has an endpoint to use"
-	step := explain.Step{Question: "which cluster of the aggregate " + c.Name() + "?", Unmodelled: []string{"spreading over several clusters of an aggregate at once"}}
+	step := explain.Step{Question: "which clusters has the aggregate " + c.Name() + "?"}
+	var members []balance.Member
 	for _, name := range list {
 		child, ok := config.Cluster(name)
-		if !ok {
-			step.Candidates = append(step.Candidates, explain.Candidate{Name: name, Why: "there is no such cluster"})
-			continue
+		candidate := explain.Candidate{Name: name, Won: ok, Why: "its priorities come after those of the clusters before it"}
+		switch {
+		case !ok:
+			candidate.Why = "there is no such cluster"
+		case child.Aggregated() != nil:
+			candidate.Won, candidate.Why = false, "an aggregate of its own, not followed"
+			step.Unmodelled = append(step.Unmodelled, "aggregates of aggregates")
+		default:
+			assignment, _ := config.Endpoints(child)
+			members = append(members, balance.Member{Cluster: child, Assignment: assignment})
 		}
-		// Aggregates of aggregates are not followed.
-		assignment, _ := config.Endpoints(child)
-		result := balance.Spread(child, assignment, balance.Options{Criteria: criteria})
-		if result.Code != 0 {
-			step.Candidates = append(step.Candidates, explain.Candidate{Name: name, Why: result.Reason})
-			continue
-		}
-		step.Candidates = append(step.Candidates, explain.Candidate{Name: name, Won: true, Why: "the first with endpoints to use"})
-		step.Answer = name
-		out = result
-		t.hop.Cluster = name
-		break
+		step.Candidates = append(step.Candidates, candidate)
 	}
+	step.Answer = fmt.Sprintf("%d of %d", len(members), len(list))
 	t.step(step)
-	return out
+	r, of := balance.Aggregate(c, members, opts)
+	return r, func(host int) cluster.Cluster { return members[of[host]].Cluster }
 }
 
 // connect goes on to the proxy at an address, or ends there.
 func (t *tracer) connect(at next, c cluster.Cluster, e endpoint.Endpoint, dst netip.AddrPort) *next {
 	socket := socketFor(c, e)
 	t.hop.TLS = socket.Mode()
-	inbound := slices.ContainsFunc(at.config.Listeners(), func(l listener.Listener) bool { return l.Name() == t.hop.Listener && l.Direction() == "inbound" })
-	if inbound || dst.Addr().IsLoopback() || t.mesh == nil {
+	if t.inbound || dst.Addr().IsLoopback() || t.mesh == nil {
 		return t.reached(dst.String())
 	}
 	config, ok := t.mesh.ProxyAt(dst)
@@ -139,26 +155,42 @@ func (t *tracer) connect(at next, c cluster.Cluster, e endpoint.Endpoint, dst ne
 		}
 	}
 	r.Destination, r.Inbound, r.Listener = dst, true, ""
-	t.dress(&r, c, socket)
-	return &next{config: config, request: r}
+	on := next{config: config, request: r, inner: at.inner}
+	t.dress(&on, c, socket)
+	return &on
 }
 
-// dress gives a request what the proxy does on its connection to an endpoint.
-func (t *tracer) dress(r *Request, c cluster.Cluster, socket cluster.Socket) {
+// dress gives what follows a hop the connection that the proxy makes to an endpoint.
+func (t *tracer) dress(on *next, c cluster.Cluster, socket cluster.Socket) {
 	context, encrypts := socket.TLS()
-	if t.hop.HTTP == nil && !encrypts && !t.decrypted {
-		return // a TCP proxy passes on what comes, the client's TLS too
+	r := &on.request
+	passed := t.hop.HTTP == nil
+	switch {
+	case !passed:
+		on.inner = nil
+	case t.decrypted && on.inner != nil: // what was inside the TLS that ended here
+		r.Client, r.Peer, on.inner = *on.inner, match.Peer{}, nil
+	case t.decrypted:
+		r.Client, r.Peer = filterchain.Client{HTTP: "http/1.1", Opaque: r.Client.Opaque}, match.Peer{}
+	}
+	opaque := passed && r.Client.Opaque
+	switch {
+	case passed && !encrypts:
+		return
+	case passed && r.Client.TLS:
+		inner := r.Client
+		on.inner = &inner
 	}
 	protocol := "http/1.1"
-	r.Client, r.Peer = filterchain.Client{HTTP: protocol}, match.Peer{}
-	if c.HTTPProtocol() == "http/2" && t.hop.HTTP != nil {
+	r.Client, r.Peer = filterchain.Client{HTTP: protocol, Opaque: opaque}, match.Peer{}
+	if c.HTTPProtocol() == "http/2" && !passed {
 		protocol, r.Client.HTTP = "h2", "h2c"
 	}
 	if !encrypts {
 		return
 	}
-	r.Client = filterchain.Client{TLS: true, SNI: context.SNI(), ALPN: context.ALPN()}
-	if t.hop.HTTP != nil {
+	r.Client = filterchain.Client{TLS: true, SNI: context.SNI(), ALPN: context.ALPN(), Opaque: opaque}
+	if !passed {
 		// What a filter asks for comes before what is configured, and that before the protocol itself.
 		switch {
 		case t.alpn.Exists() && socket.Mode() == cluster.IstioTLS:

@@ -23,6 +23,7 @@ import (
 type passage struct {
 	*tracer
 	at      next
+	manager rawjson.Fields
 	request *match.Request
 	table   *routing.Table // nil for none
 	result  *routing.Result
@@ -33,7 +34,7 @@ type passage struct {
 
 // httpFilters goes through the HTTP filters up to the router. refused says that one of them answers every such request.
 func (t *tracer) httpFilters(at next, manager listener.HTTPManager, result *routing.Result, table *routing.Table, r *match.Request) (v Verdict, refused bool) {
-	p := &passage{tracer: t, at: at, request: r, table: table, result: result}
+	p := &passage{tracer: t, at: at, manager: manager.Fields(), request: r, table: table, result: result}
 	p.request.Metadata = maps.Clone(r.Metadata)
 	defer func() { result.ResponseHeaders = append(result.ResponseHeaders, p.response...) }()
 	p.reroute()
@@ -86,7 +87,7 @@ func (p *passage) reroute() {
 	p.request.RouteMetadata = nil
 	p.request.IgnoreParameters = p.result.Found && p.table.Settings().Get("ignore_path_parameters_in_path_matching").IsTrue()
 	if p.result.Found && p.result.View.Body().Exists() {
-		p.request.RouteMetadata = metadataOf(p.result.View.Body())
+		p.request.RouteMetadata = metadataOf(p.result.View.Fields())
 	}
 }
 
@@ -204,8 +205,21 @@ func (p *passage) rbac(c, own extension.Config) *Verdict {
 	return nil
 }
 
+// tokensKey is what a JWT filter with its keys is kept under with its connection manager: the text of its settings.
+type tokensKey struct {
+	name string
+	text *byte
+}
+
+func (p *passage) tokens(c extension.Config) *jwt.Filter {
+	if len(c.Value) == 0 {
+		return jwt.New(c.Name, nil)
+	}
+	return p.manager.Derived(tokensKey{c.Name, &c.Value[0]}, func() any { return jwt.New(c.Name, c.Value) }).(*jwt.Filter)
+}
+
 func (p *passage) jwt(c, own extension.Config) *Verdict {
-	d := jwt.New(c.Name, c.Value).Check(p.request, own.Value, p.at.request.Now)
+	d := p.tokens(c).Check(p.request, own.Value, p.at.request.Now)
 	p.step(d.Step)
 	for _, change := range d.Changes {
 		p.request.Headers, p.request.Path = change.Apply(p.request.Headers, p.request.Path)
@@ -264,7 +278,7 @@ func (p *passage) cluster() string {
 
 // forwards reports whether the route sends the request on, whether or not its cluster exists.
 func (p *passage) forwards() bool {
-	return p.result.Found && len(p.result.View.Body().Get("route")) > 0
+	return p.result.Found && len(p.result.View.Fields().Get("route")) > 0
 }
 
 func (p *passage) cors(c extension.Config, settings routeSettings) *Verdict {
@@ -277,7 +291,7 @@ func (p *passage) cors(c extension.Config, settings routeSettings) *Verdict {
 	}
 	if len(policies) == 0 {
 		// The older place for policies, which counts where there is no other.
-		for _, v := range [...]rawjson.Value{p.result.View.Body().Get("route", "cors"), p.result.HostView.Body().Get("cors")} {
+		for _, v := range [...]rawjson.Value{p.result.View.Fields().Get("route", "cors"), p.result.HostView.Fields().Get("cors")} {
 			if len(v) > 0 {
 				policies = append(policies, v)
 			}

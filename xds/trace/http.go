@@ -19,13 +19,18 @@ func (t *tracer) http(at next, manager listener.HTTPManager, conn match.Connecti
 		Method: cmp.Or(at.request.Method, "GET"), Host: at.request.Host, Path: at.request.Path, Headers: join(at.request.Headers),
 		Connection: conn, Metadata: at.request.Metadata, Runtime: at.request.Runtime, Random: at.request.Random, Envoy: at.config.Envoy(),
 	}
-	if at.request.Client.TLS && !conn.TLS {
-		return t.encrypted(manager)
+	if at.request.Client.TLS && !conn.TLS || at.inner != nil {
+		return t.garbled(manager, "the client sends TLS where the chain takes plain HTTP: it is no request")
+	}
+	if at.request.Client.Opaque {
+		return t.garbled(manager, "the client does not send HTTP, which the chain takes")
 	}
 	t.alpn = nil
 	for _, f := range manager.Filters() {
 		if strings.Contains(f.Type, ".alpn.") || f.Name == "istio.alpn" {
-			t.alpn = slices.Concat(f.Value, rawjson.Value(" "))
+			if t.alpn = f.Value; !t.alpn.Exists() {
+				t.alpn = rawjson.Value("{}")
+			}
 		}
 	}
 	step, refused := Accept(manager, r)
@@ -35,6 +40,7 @@ func (t *tracer) http(at next, manager listener.HTTPManager, conn match.Connecti
 	}
 	table, step, ok := t.table(at.config, manager, r)
 	t.step(step)
+	missing := step.Answer
 	var result routing.Result
 	if ok {
 		table = table.WithClusters(func(name string) bool { _, ok := at.config.Cluster(name); return ok })
@@ -47,7 +53,7 @@ func (t *tracer) http(at next, manager listener.HTTPManager, conn match.Connecti
 	if ok {
 		result = table.Match(r)
 	} else {
-		result = routing.Result{Code: 404, Flags: "NR", Details: "route_not_found", Reason: step.Answer}
+		result = routing.Result{Code: 404, Flags: "NR", Details: "route_not_found", Reason: "route table " + missing}
 	}
 	t.hop.HTTP = &result
 	if v, refused := t.httpFilters(at, manager, &result, table, r); refused {
@@ -63,10 +69,10 @@ func (t *tracer) http(at next, manager listener.HTTPManager, conn match.Connecti
 	return t.cluster(at, followed(&result), result.Criteria)
 }
 
-// encrypted ends where TLS comes to a connection manager that no TLS socket is before.
-func (t *tracer) encrypted(manager listener.HTTPManager) *next {
-	v := Verdict{Reason: "the client sends TLS where the chain takes plain HTTP: it is no request"}
-	if codec := manager.Body().Str("codec_type"); codec == "" || codec == "AUTO" || codec == "HTTP1" {
+// garbled ends where what comes to a connection manager is no request.
+func (t *tracer) garbled(manager listener.HTTPManager, reason string) *next {
+	v := Verdict{Reason: reason}
+	if codec := manager.Fields().Str("codec_type"); codec == "" || codec == "AUTO" || codec == "HTTP1" {
 		v.Code, v.Flags, v.Details = 400, "DPE", "http1.codec_error"
 	}
 	return t.end(v)
@@ -105,7 +111,7 @@ func (h *Hop) flags(flags string) string {
 	return fault.DelayFlags + "," + flags
 }
 
-func metadataOf(body rawjson.Value) map[string]any {
+func metadataOf(body rawjson.Fields) map[string]any {
 	value, err := rawjson.Decode(body.Get("metadata", "filter_metadata"))
 	if err != nil {
 		return map[string]any{}
@@ -143,7 +149,7 @@ func upgradeFilters(manager listener.HTTPManager, result *routing.Result, r *mat
 	}
 	step = &explain.Step{Question: "may the connection become " + to + "?", Answer: "yes"}
 	allowed := false
-	for v := range result.View.Body().Get("route", "upgrade_configs").Elems() {
+	for v := range result.View.Fields().Get("route", "upgrade_configs").Elems() {
 		if strings.EqualFold(v.Str("upgrade_type"), to) {
 			if enabled := v.Get("enabled"); enabled.Exists() && !enabled.IsTrue() {
 				step.Answer = "no: the route does not allow it"
@@ -153,7 +159,7 @@ func upgradeFilters(manager listener.HTTPManager, result *routing.Result, r *mat
 		}
 	}
 	filters = manager.Filters()
-	for v := range manager.Body().Get("upgrade_configs").Elems() {
+	for v := range manager.Fields().Get("upgrade_configs").Elems() {
 		if !strings.EqualFold(v.Str("upgrade_type"), to) {
 			continue
 		}

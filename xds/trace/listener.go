@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/meshlark/meshlark/xds/explain"
@@ -13,29 +14,30 @@ import (
 func (t *tracer) through(at next) *next {
 	r := at.request
 	listeners := at.config.Listeners()
-	first, ok := t.first(listeners, at)
+	first, ok := arrival(listeners, at)
 	i := first
 	if !ok {
 		return t.end(Verdict{Reason: fmt.Sprintf("%s has no listener for %s", at.config.Name(), r.Destination)})
 	}
 	if at.internal == "" && r.Listener == "" {
 		var step explain.Step
-		i, step = filterchain.HandOff(listeners, i, r.Destination)
+		i, step = listeners.HandOff(i, r.Destination)
 		t.step(step)
 	}
-	l := listeners[i]
+	l := listeners.All()[i]
 	t.hop.Listener = l.Name()
+	t.inbound = l.Direction() == "inbound"
 	// What a listener opens itself has its destination from the connection only where something restores it.
 	t.restored = at.internal != "" || !l.BindToPort() || l.UseOriginalDst() || has(l, "OriginalDst", "original_dst") || has(l, "ProxyProtocol", "proxy_protocol") || i != first
 	client := r.Client
-	if !client.TLS && client.HTTP == "" {
+	if !client.TLS && client.HTTP == "" && !client.Opaque {
 		client.HTTP = "http/1.1"
 	}
 	conn, step := filterchain.Inspect(l, client, match.Connection{Source: r.Source, Destination: r.Destination})
 	if len(step.Candidates) > 0 {
 		t.step(step)
 	}
-	chain := filterchain.New(l).Match(&conn)
+	chain := filterchain.In(l).Match(&conn)
 	for _, s := range chain.Steps {
 		t.step(s)
 	}
@@ -50,31 +52,16 @@ func (t *tracer) through(at next) *next {
 	return t.filters(at, chain.View, conn)
 }
 
-// first is the listener the connection arrives at: the named one, the one that takes redirected connections of the direction, else the one
+// arrival is the listener the connection arrives at: the named one, the one that takes redirected connections of the direction, else the one
 // that binds the destination.
-func (t *tracer) first(listeners []listener.Listener, at next) (int, bool) {
-	name := at.internal
-	if name == "" {
-		name = at.request.Listener
+func arrival(listeners *filterchain.Listeners, at next) (int, bool) {
+	if name := cmp.Or(at.internal, at.request.Listener); name != "" {
+		return listeners.Named(name)
 	}
-	if name != "" {
-		for i, l := range listeners {
-			if l.Name() == name {
-				return i, true
-			}
-		}
-		return 0, false
+	if i, ok := listeners.Redirected(at.request.Inbound); ok {
+		return i, true
 	}
-	for i, l := range listeners {
-		if l.Internal() || !l.BindToPort() {
-			continue
-		}
-		inbound := l.Direction() == "inbound"
-		if inbound == at.request.Inbound && (l.UseOriginalDst() || inbound && has(l, "OriginalDst", "original_dst")) {
-			return i, true
-		}
-	}
-	i := filterchain.At(listeners, at.request.Destination)
+	i := listeners.At(at.request.Destination)
 	return i, i >= 0
 }
 
@@ -88,6 +75,14 @@ func has(l listener.Listener, message, name string) bool {
 	return false
 }
 
+// called is a chain in a sentence; it need not have a name.
+func called(chain listener.Chain) string {
+	if chain.Name() == "" {
+		return "the chain"
+	}
+	return "chain " + chain.Name()
+}
+
 // terminate looks at what the chain's transport socket wants of the client.
 func (t *tracer) terminate(chain listener.Chain, client filterchain.Client, r Request, conn *match.Connection) (Verdict, bool) {
 	_, wants := chain.TLS()
@@ -96,15 +91,15 @@ func (t *tracer) terminate(chain listener.Chain, client filterchain.Client, r Re
 	}
 	step := explain.Step{Question: "does the client do what the chain's TLS wants?", Answer: "yes"}
 	defer func() { t.step(step) }()
-	context := chain.Body().Get("transport_socket", "typed_config")
+	context := chain.Fields().Get("transport_socket", "typed_config")
 	required := context.Get("require_client_certificate").IsTrue()
 	switch {
 	case !client.TLS:
 		step.Answer = "no: it sends plaintext to a chain that wants TLS"
-		return Verdict{Reason: "the client sends plaintext where chain " + chain.Name() + " wants TLS: the connection is closed"}, false
+		return Verdict{Reason: "the client sends plaintext where " + called(chain) + " wants TLS: the connection is closed"}, false
 	case required && !r.Peer.Presented:
 		step.Answer = "no: it presents no certificate"
-		return Verdict{Reason: "chain " + chain.Name() + " requires a client certificate and the client presents none: the handshake fails"}, false
+		return Verdict{Reason: called(chain) + " requires a client certificate and the client presents none: the handshake fails"}, false
 	}
 	conn.TLS, conn.Peer = true, r.Peer
 	return Verdict{}, true

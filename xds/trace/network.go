@@ -22,7 +22,7 @@ func (t *tracer) filters(at next, chain listener.Chain, conn match.Connection) *
 			for _, d := range rbac.Filter(f.Name, f.Value, request) {
 				t.step(d.Step)
 				if d.Details != "" {
-					return t.end(Verdict{Details: "rbac_deny_close", Reason: d.Reason + ": the connection is closed"})
+					return t.end(Verdict{Details: d.Details, Reason: d.Reason + ": the connection is closed"})
 				}
 			}
 		case changes(f.Config):

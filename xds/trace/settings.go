@@ -24,21 +24,31 @@ func (s routeSettings) most() extension.Config {
 	return s.configs[0]
 }
 
-// levelsOf are the bodies that may have settings for filters, the most specific first: those of the weighted cluster, the route, the virtual host and the
-// table. Without a route there are none, nor where a virtual host redirects to https before routes are looked at.
+// levelsOf are the settings for filters (typed_per_filter_config), the most specific first: those of the weighted cluster, the route, the virtual host and
+// the table. Without a route there are none, nor where a virtual host redirects to https before routes are looked at.
 func levelsOf(result *routing.Result, table *routing.Table) []rawjson.Value {
-	route := result.View.Body()
-	if !result.Found || !route.Exists() || table == nil {
+	const field = "typed_per_filter_config"
+	route := result.View.Fields()
+	if !result.Found || !route.Value().Exists() || table == nil {
 		return nil
 	}
-	levels := []rawjson.Value{route, result.HostView.Body(), table.Settings()}
+	var levels []rawjson.Value
+	add := func(v rawjson.Value) {
+		if v.Exists() {
+			levels = append(levels, v)
+		}
+	}
 	if name := followed(result); name != "" {
 		for w := range route.Get("route", "weighted_clusters", "clusters").Elems() {
 			if w.Str("name") == name {
-				return append([]rawjson.Value{w}, levels...)
+				add(w.Get(field))
+				break
 			}
 		}
 	}
+	add(route.Get(field))
+	add(result.HostView.Fields().Get(field))
+	add(table.Settings().Get(field))
 	return levels
 }
 
@@ -46,7 +56,7 @@ func levelsOf(result *routing.Result, table *routing.Table) []rawjson.Value {
 func settingsFor(name string, levels []rawjson.Value) routeSettings {
 	var out routeSettings
 	for _, level := range levels {
-		for key, v := range level.Get("typed_per_filter_config").Members() {
+		for key, v := range level.Members() {
 			if key != name {
 				continue
 			}
@@ -72,7 +82,7 @@ func splitSettings(result *routing.Result) bool {
 	if result.Cluster != "" || len(result.Clusters) < 2 {
 		return false
 	}
-	for w := range result.View.Body().Get("route", "weighted_clusters", "clusters").Elems() {
+	for w := range result.View.Fields().Get("route", "weighted_clusters", "clusters").Elems() {
 		if w.Get("typed_per_filter_config").Len() > 0 {
 			return true
 		}

@@ -14,12 +14,16 @@ import (
 	"github.com/meshlark/meshlark/xds/routing"
 )
 
+// tableKey is what the table of an inline route configuration is kept under with its connection manager.
+type tableKey struct{}
+
 // table is the route table of a connection manager for a request.
 func (t *tracer) table(config Config, manager listener.HTTPManager, r *match.Request) (*routing.Table, explain.Step, bool) {
 	step := explain.Step{Question: "which route table?"}
 	if inline, ok := manager.Routes(); ok {
 		step.Answer = "inline: " + cmp.Or(inline.Name(), "without a name")
-		return routing.New(inline), step, true
+		table := manager.Fields().Derived(tableKey{}, func() any { return routing.New(inline) })
+		return table.(*routing.Table), step, true
 	}
 	name := manager.RouteName()
 	if scopes, ok := manager.Scopes(); ok {

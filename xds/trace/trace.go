@@ -10,7 +10,6 @@ import (
 	"github.com/meshlark/meshlark/xds/endpoint"
 	"github.com/meshlark/meshlark/xds/explain"
 	"github.com/meshlark/meshlark/xds/filterchain"
-	"github.com/meshlark/meshlark/xds/listener"
 	"github.com/meshlark/meshlark/xds/match"
 	"github.com/meshlark/meshlark/xds/rawjson"
 	"github.com/meshlark/meshlark/xds/routing"
@@ -20,8 +19,8 @@ import (
 type Config interface {
 	// Name is what the proxy is called.
 	Name() string
-	// Listeners are those that are active and static.
-	Listeners() []listener.Listener
+	// Listeners are those that are active and static. A list that is kept makes further traces fast.
+	Listeners() *filterchain.Listeners
 	// Table finds a route table by the name RDS knows it by. Tables that are kept make further traces fast.
 	Table(name string) (*routing.Table, bool)
 	// Scopes are the scoped route configurations of that name.
@@ -153,6 +152,8 @@ type tracer struct {
 	hop  *Hop
 	// restored says that the listener of the hop knows where its connection was meant for.
 	restored bool
+	// inbound says that it is for what comes to the proxy's workload.
+	inbound bool
 	// decrypted says that the chain ended the client's TLS, alpn is the configuration of Istio's filter that chooses protocols, absent for none.
 	decrypted bool
 	alpn      rawjson.Value
@@ -163,6 +164,8 @@ type next struct {
 	config   Config
 	request  Request
 	internal string // name of an internal listener of the same proxy
+	// inner is what the client does inside the TLS of a proxy that passed its bytes on; nil for a request, or where there is none.
+	inner *filterchain.Client
 }
 
 func (t *tracer) run(config Config, r Request) {

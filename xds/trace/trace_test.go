@@ -27,7 +27,7 @@ type proxy struct {
 }
 
 func (p *proxy) Name() string                                { return p.name }
-func (p *proxy) Listeners() []listener.Listener              { return p.listeners }
+func (p *proxy) Listeners() *filterchain.Listeners           { return filterchain.NewListeners(p.listeners) }
 func (p *proxy) Table(name string) (*routing.Table, bool)    { t, ok := p.tables[name]; return t, ok }
 func (p *proxy) Scopes(string) []rawjson.Value               { return nil }
 func (p *proxy) Cluster(name string) (cluster.Cluster, bool) { c, ok := p.clusters[name]; return c, ok }
@@ -123,6 +123,10 @@ func TestRun(t *testing.T) {
 		{"a host without routes", func(r *trace.Request) { r.Host = "ratings:9080" }, []string{"productpage 0.0.0.0_9080 http "}, "404 NR route_not_found"},
 		{"a port nobody listens on", func(r *trace.Request) { r.Destination = netip.MustParseAddrPort("10.7.7.7:5432") }, []string{"productpage virtualOutbound passthrough PassthroughCluster"}, "10.7.7.7:5432 gets the request"},
 		{"without a path", func(r *trace.Request) { r.Path = "" }, []string{"productpage 0.0.0.0_9080 http "}, "404 missing_path_rejected"},
+		{"no HTTP to a chain for it", func(r *trace.Request) { r.Client.Opaque = true }, []string{"productpage 0.0.0.0_9080 http "}, "400 DPE http1.codec_error"},
+		{"no HTTP through TCP chains", func(r *trace.Request) {
+			r.Destination, r.Client.Opaque = netip.MustParseAddrPort("10.7.7.7:5432"), true
+		}, []string{"productpage virtualOutbound passthrough PassthroughCluster"}, "10.7.7.7:5432 gets the request"},
 	} {
 		r := request()
 		tc.change(&r)

@@ -52,7 +52,7 @@ func run(ctx context.Context, runs, services, clients int, program string) (err 
 		}
 		defer os.RemoveAll(dir)
 		program = filepath.Join(dir, "meshlark")
-		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", program, "./cmd/meshlark")
+		build := exec.CommandContext(ctx, "go", "build", "-tags=grpcnotrace", "-trimpath", "-ldflags=-s -w", "-o", program, "./cmd/meshlark")
 		build.Dir = ".."
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build meshlark: %w: %s", err, out)

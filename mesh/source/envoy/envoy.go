@@ -133,7 +133,7 @@ func (r *Reader) Read(ctx context.Context, req mesh.Request) (mesh.Answer, error
 		path += "&name_regex=" + url.QueryEscape(req.Name.Regexp())
 		covers = mesh.CoversRequest
 	}
-	b, err := r.client.Get(ctx, path)
+	b, size, err := r.client.JSON(ctx, path)
 	if noSection(err) {
 		b, err = []byte(`{"configs":[]}`), nil
 	}
@@ -144,7 +144,7 @@ func (r *Reader) Read(ctx context.Context, req mesh.Request) (mesh.Answer, error
 	if err != nil {
 		return mesh.Answer{}, &mesh.UnreachableError{Source: r.spec, Err: err}
 	}
-	return mesh.Answer{Dump: d, Covers: covers, Bytes: int64(len(b))}, nil
+	return mesh.Answer{Dump: d, Covers: covers, Bytes: size}, nil
 }
 
 func (r *Reader) split(path string, b []byte) (*dump.Dump, error) {

@@ -91,33 +91,47 @@ func (e *StatusError) Error() string {
 // Get gets a path with its query, without the leading slash. Errors of the network and of the server are *mesh.UnreachableError; those
 // of the server wrap a *StatusError.
 func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
+	b, _, err := c.ask(ctx, path, readAll)
+	return b, err
+}
+
+// JSON is Get for what should be JSON: the white space between its tokens is dropped. The size is that of the answer as it was sent. Whether it is JSON is
+// for [CheckJSON] to say; what does not begin so comes as it is.
+func (c *Client) JSON(ctx context.Context, path string) (text []byte, size int64, err error) {
+	return c.ask(ctx, path, func(r io.Reader, _, limit int64) ([]byte, int64, error) { return readCompact(r, limit) })
+}
+
+// A reading reads an answer to its end, or to one byte beyond the limit; see readAll.
+type reading func(r io.Reader, length, limit int64) (body []byte, n int64, err error)
+
+func (c *Client) ask(ctx context.Context, path string, read reading) ([]byte, int64, error) {
 	bare, rawQuery, _ := strings.Cut(path, "?")
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
-		return nil, fmt.Errorf("query of %q: %w", path, err)
+		return nil, 0, fmt.Errorf("query of %q: %w", path, err)
 	}
 	if c.opts.Allow != nil {
 		if err := c.opts.Allow(bare, query); err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return nil, 0, context.Cause(ctx)
 	}
-	b, err := c.get(ctx, c.base+path)
+	b, n, err := c.get(ctx, c.base+path, read)
 	if err != nil && ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, 0, context.Cause(ctx)
 	}
 	if err != nil {
-		return nil, &mesh.UnreachableError{Source: c.spec, Err: err}
+		return nil, 0, &mesh.UnreachableError{Source: c.spec, Err: err}
 	}
-	return b, nil
+	return b, n, nil
 }
 
-func (c *Client) get(ctx context.Context, target string) ([]byte, error) {
+func (c *Client) get(ctx context.Context, target string, read reading) ([]byte, int64, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	limit, quiet, half := c.bounds(ctx)
@@ -128,28 +142,28 @@ func (c *Client) get(ctx context.Context, target string) ([]byte, error) {
 
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, c.explain(ctx, target, 0, err)
+		return nil, 0, c.explain(ctx, target, 0, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		head, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
-		return nil, &StatusError{URL: target, Code: resp.StatusCode, Reason: rawjson.FirstLine(head)}
+		return nil, 0, &StatusError{URL: target, Code: resp.StatusCode, Reason: rawjson.FirstLine(head)}
 	}
 	if resp.ContentLength > c.opts.MaxBytes {
-		return nil, &tooLargeError{target, resp.ContentLength, c.opts.MaxBytes}
+		return nil, 0, &tooLargeError{target, resp.ContentLength, c.opts.MaxBytes}
 	}
-	body, n, err := readAll(&watched{ctx, resp.Body, silent, quiet}, resp.ContentLength, c.opts.MaxBytes)
+	body, n, err := read(&watched{ctx, resp.Body, silent, quiet}, resp.ContentLength, c.opts.MaxBytes)
 	if err != nil {
-		return nil, c.explain(ctx, target, n, err)
+		return nil, 0, c.explain(ctx, target, n, err)
 	}
 	if n > c.opts.MaxBytes {
-		return nil, &tooLargeError{target, 0, c.opts.MaxBytes}
+		return nil, 0, &tooLargeError{target, 0, c.opts.MaxBytes}
 	}
-	return body, nil
+	return body, n, nil
 }
 
 // bounds give the time that a request has, and that nothing may come. Where all of the question has a time of its own, one that does not answer gets half of

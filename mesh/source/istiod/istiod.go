@@ -91,13 +91,14 @@ func (s *Source) Live() bool { return true }
 // in some set-ups; without it the rest stands.
 func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
 	var (
-		wg             sync.WaitGroup
-		syncs, adsz    []byte
-		syncErr, adErr error
-		version        string
+		wg               sync.WaitGroup
+		syncs, adsz      []byte
+		syncErr, adErr   error
+		syncSize, adSize int64
+		version          string
 	)
-	wg.Go(func() { syncs, syncErr = s.get(ctx, "debug/syncz") })
-	wg.Go(func() { adsz, adErr = s.get(ctx, "debug/adsz") })
+	wg.Go(func() { syncs, syncSize, syncErr = s.get(ctx, "debug/syncz") })
+	wg.Go(func() { adsz, adSize, adErr = s.get(ctx, "debug/adsz") })
 	wg.Go(func() {
 		if b, err := s.client.Get(ctx, "version"); err == nil {
 			version = releaseOf(string(b))
@@ -111,7 +112,7 @@ func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
 	if err != nil {
 		return nil, &mesh.UnreachableError{Source: s.spec, Err: err}
 	}
-	sv := &mesh.Survey{Fetched: mesh.Fetched{Requests: 3, Bytes: int64(len(syncs) + len(adsz) + len(version))}}
+	sv := &mesh.Survey{Fetched: mesh.Fetched{Requests: 3, Bytes: syncSize + adSize + int64(len(version))}}
 	var connections []syncz.Connection
 	if adErr == nil {
 		connections, adErr = syncz.ReadConnections(adsz)
@@ -161,15 +162,16 @@ func (s *Source) debug(ctx context.Context, path string) ([]byte, error) {
 	return s.client.Get(ctx, path)
 }
 
-func (s *Source) get(ctx context.Context, path string) ([]byte, error) {
-	b, err := s.client.Get(ctx, path)
+// get gets JSON; the size is that of the answer as it was sent.
+func (s *Source) get(ctx context.Context, path string) (text []byte, size int64, err error) {
+	b, size, err := s.client.JSON(ctx, path)
 	if err != nil {
-		return nil, explain(s.spec, err)
+		return nil, 0, explain(s.spec, err)
 	}
 	if err := fetch.CheckJSON(s.client.URL(path), b); err != nil {
-		return nil, &mesh.UnreachableError{Source: s.spec, Err: err}
+		return nil, 0, &mesh.UnreachableError{Source: s.spec, Err: err}
 	}
-	return b, nil
+	return b, size, nil
 }
 
 // explain adds to istiod's refusals what to do about them.
@@ -281,7 +283,7 @@ func (s *Source) Moved(ctx context.Context, proxy, cluster string) (mesh.Reader,
 
 // find looks up the proxy's connection.
 func (r *reader) find(ctx context.Context) (time.Time, error) {
-	b, err := r.source.get(ctx, "debug/connections")
+	b, _, err := r.source.get(ctx, "debug/connections")
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -308,11 +310,11 @@ var types = map[resource.Kind]string{
 // Read asks for the configuration of the kind. istiod cannot select by name. An istiod that does not know the parameter answers with its whole
 // dump. A proxy that has connected anew is found again; errors wrap ErrNotConnected when it is gone from this istiod.
 func (r *reader) Read(ctx context.Context, req mesh.Request) (mesh.Answer, error) {
-	b, target, err := r.ask(ctx, req)
+	b, size, target, err := r.ask(ctx, req)
 	var se *fetch.StatusError
 	if errors.As(err, &se) && se.Code == http.StatusNotFound {
 		if _, found := r.find(ctx); found == nil {
-			b, target, err = r.ask(ctx, req)
+			b, size, target, err = r.ask(ctx, req)
 		}
 	}
 	if err != nil {
@@ -336,12 +338,12 @@ func (r *reader) Read(ctx context.Context, req mesh.Request) (mesh.Answer, error
 	if err != nil {
 		return mesh.Answer{}, &mesh.UnreachableError{Source: r.source.spec, Err: err}
 	}
-	return mesh.Answer{Dump: d, Covers: mesh.CoversKind, Bytes: int64(len(b))}, nil
+	return mesh.Answer{Dump: d, Covers: mesh.CoversKind, Bytes: size}, nil
 }
 
 // ask gets the dump. istiod takes the first connection whose id contains what it is asked for, so that a pod's name would find a longer name that
 // ends alike; a connection's id has a number of its own and mostly does not.
-func (r *reader) ask(ctx context.Context, req mesh.Request) (b []byte, target string, err error) {
+func (r *reader) ask(ctx context.Context, req mesh.Request) (b []byte, size int64, target string, err error) {
 	r.mu.Lock()
 	id, others := r.connection, r.others
 	r.mu.Unlock()
@@ -349,7 +351,7 @@ func (r *reader) ask(ctx context.Context, req mesh.Request) (b []byte, target st
 		id = r.proxy
 	}
 	if len(others) > 0 {
-		return nil, "", &NotAloneError{Proxy: r.proxy, Istiod: r.source.spec, Others: others}
+		return nil, 0, "", &NotAloneError{Proxy: r.proxy, Istiod: r.source.spec, Others: others}
 	}
 	path := "debug/config_dump?proxyID=" + url.QueryEscape(id)
 	if t, ok := types[req.Kind]; ok {
@@ -358,8 +360,8 @@ func (r *reader) ask(ctx context.Context, req mesh.Request) (b []byte, target st
 			path += "&include_eds=true"
 		}
 	}
-	b, err = r.source.client.Get(ctx, path)
-	return b, r.source.client.URL(path), err
+	b, size, err = r.source.client.JSON(ctx, path)
+	return b, size, r.source.client.URL(path), err
 }
 
 // Admin says what to ask instead: istiod knows what it sends, not what Envoy measures.

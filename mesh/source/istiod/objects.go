@@ -57,7 +57,7 @@ func (s *Source) ObjectKind(_ context.Context, name string) (mesh.ObjectKind, er
 // Objects gives all of Istio's configuration as istiod holds it (debug/configz), which it cannot give a part of. What istiod makes of other objects
 // itself, such as the VirtualService behind an HTTPRoute, is among it.
 func (s *Source) Objects(ctx context.Context, _ mesh.ObjectRequest) (mesh.ObjectAnswer, error) {
-	b, err := s.get(ctx, "debug/configz")
+	b, _, err := s.get(ctx, "debug/configz")
 	if err != nil {
 		return mesh.ObjectAnswer{}, err
 	}

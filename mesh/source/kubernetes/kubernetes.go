@@ -209,6 +209,9 @@ func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
 	connected := map[string][]mesh.Record{}
 	for _, r := range newest(planes.proxies) {
 		r.Actual = s.actual(cluster, &r, &found)
+		if r.Actual == nil {
+			r.NoActual = s.elsewhere(&r)
+		}
 		if r.Desired != nil {
 			r.Desired = &follower{source: s, proxy: r.Name, id: r.Sync.ClusterID, reader: r.Desired, istiod: r.Istiod}
 		}

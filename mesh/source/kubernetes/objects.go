@@ -115,7 +115,7 @@ func (s *Source) unread(err error) error {
 		s.drop()
 		s.mu.Unlock()
 		fallthrough
-	case errors.Is(err, kube.Unreachable):
+	case errors.Is(err, kube.Unreachable), errors.Is(err, kube.Forbidden):
 		return &mesh.UnreachableError{Source: s.spec, Err: err}
 	}
 	return err

@@ -115,7 +115,7 @@ func (s *Source) forgetGone(found *population) {
 	}
 }
 
-// actual is how to read what a connected proxy runs; nil when it runs where this cluster's API server does not reach.
+// actual is how to read what a connected proxy runs; nil when it runs where this cluster's API server does not reach (see elsewhere).
 func (s *Source) actual(cluster *kube.Cluster, r *mesh.Record, found *population) mesh.Reader {
 	if r.Sync.Type == "ztunnel" {
 		return unavailable{r.Name, notEnvoy}
@@ -131,6 +131,12 @@ func (s *Source) actual(cluster *kube.Cluster, r *mesh.Record, found *population
 		return nil // a machine outside of the cluster, or a pod of another one
 	}
 	return s.reader(namespace, pod, "", portOf(r.Metadata, nil))
+}
+
+// elsewhere is why what a connected proxy runs cannot be read. The control plane notices a pod's end late, and serves machines and other clusters.
+func (s *Source) elsewhere(r *mesh.Record) error {
+	return &mesh.UnreachableError{Source: r.Name, Err: fmt.Errorf("it is connected to %s, but there is no such pod in %s: it has ended, or runs on a machine or in another cluster (name that with -s kube:CONTEXT); p.desired() is what its control plane would send",
+		cmp.Or(r.Istiod, "its control plane"), s.spec)}
 }
 
 const notEnvoy = "a ztunnel is no Envoy and has no such configuration"

@@ -202,6 +202,42 @@ func TestOneFails(t *testing.T) {
 	}
 }
 
+// The control plane goes on to list a proxy whose pod has ended. What that proxy runs cannot be read, and what it should run is no answer to what it runs.
+func TestPodIsGone(t *testing.T) {
+	s := scene(t)
+	m := open(s, t)
+	for range 2 {
+		all, err := m.Proxies(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var asked []*mesh.Proxy
+		for _, p := range all.Items {
+			if p.Name == "vm-1.default" || p.Name == "web-1.default" {
+				asked = append(asked, p)
+			}
+		}
+		res, err := mesh.Gather(t.Context(), m, asked, "clusters", func(ctx context.Context, p *mesh.Proxy) ([]string, error) {
+			_, err := p.Config(mesh.Any).Resources(ctx, resource.Cluster, pattern.Pattern{})
+			return []string{p.Name}, err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"web-1.default"}, res.Items); diff != "" {
+			t.Errorf("who answered (-want +got):\n%s", diff)
+		}
+		const want = "there is no such pod in kube:test"
+		if len(res.Failures) != 1 || res.Failures[0].Proxy != "vm-1.default" || !strings.Contains(res.Failures[0].Reason, want) {
+			t.Errorf("failures %v, want one of vm-1.default with %q", res.Failures, want)
+		}
+		if _, err := clusters(t, m, "vm-1.default", mesh.Desired); err != nil {
+			t.Errorf("what it should run: %v", err)
+		}
+		m.Refresh()
+	}
+}
+
 // Answers without end are held in memory together no further than what one question may fetch.
 func TestFetchBound(t *testing.T) {
 	s := kubetest.New(t)

@@ -137,6 +137,13 @@ func (s *Screen) escape(b []byte) int {
 			s.reach()
 			break
 		}
+		if s.x == 0 && s.y == 0 { // the whole screen, which tmux keeps
+			for _, row := range s.cells {
+				if text := strings.Join(row, ""); strings.TrimSpace(text) != "" {
+					s.history = append(s.history, text)
+				}
+			}
+		}
 		s.clear(s.x)
 		s.cells = s.cells[:s.y+1]
 	case 'h', 'l':

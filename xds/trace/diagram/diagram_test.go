@@ -25,6 +25,7 @@ import (
 	"github.com/meshlark/meshlark/xds/cluster"
 	"github.com/meshlark/meshlark/xds/endpoint"
 	"github.com/meshlark/meshlark/xds/explain"
+	"github.com/meshlark/meshlark/xds/filterchain"
 	"github.com/meshlark/meshlark/xds/listener"
 	"github.com/meshlark/meshlark/xds/match"
 	"github.com/meshlark/meshlark/xds/rawjson"
@@ -59,11 +60,12 @@ func (p *proxy) Name() string                  { return p.ProxyName }
 func (p *proxy) Scopes(string) []rawjson.Value { return nil }
 func (p *proxy) Envoy() match.Version          { return match.Version{} }
 
-func (p *proxy) Listeners() (out []listener.Listener) {
+func (p *proxy) Listeners() *filterchain.Listeners {
+	var out []listener.Listener
 	for _, body := range p.LDS {
 		out = append(out, listener.New(rawjson.Value(body)))
 	}
-	return out
+	return filterchain.NewListeners(out)
 }
 
 func (p *proxy) Table(name string) (*routing.Table, bool) {

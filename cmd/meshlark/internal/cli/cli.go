@@ -79,10 +79,11 @@ type app struct {
 	shell      *repl.Shell // once it is made
 	scripts    *scripts.Library
 
-	err         error // why the command ended; nil when it came to its end
-	interrupted bool  // the run was told to end before it did
-	failed      bool  // a check failed
-	incomplete  bool  // something was left out of an answer
+	err         error           // why the command ended; nil when it came to its end
+	interrupted bool            // the run was told to end before it did
+	failed      bool            // a check failed
+	incomplete  bool            // something was left out of an answer
+	told        map[string]bool // what was, as far as it was said
 }
 
 func newApp(stdin io.Reader, stdout, stderr io.Writer, env environment) *app {
@@ -210,7 +211,10 @@ func (a *app) report(err error) {
 	if errors.As(err, &usage) && errors.As(err, &none) && !a.options.debug {
 		text = usage.Error() // the command line named no mesh, wherever in a script one was needed first
 	} else if errors.As(err, &script) {
-		text = script.Detail()
+		text = script.Brief()
+		if a.options.debug {
+			text = script.Detail()
+		}
 		if errors.As(err, &unreachable) && !a.options.debug { // where it was asked for says nothing about it
 			text = script.Msg
 		}
@@ -312,12 +316,23 @@ func (a *app) sessionOptions(f display.Format) (session.Options, error) {
 	return o, nil
 }
 
-// left tells what answers lacked.
+// left tells what answers lacked, of several answers each thing once.
 func (a *app) left(failures []mesh.Failure) {
 	if len(failures) == 0 {
 		return
 	}
 	a.incomplete = true
+	failures = slices.DeleteFunc(slices.Clone(failures), func(f mesh.Failure) bool {
+		key := f.Source + "\x00" + f.Error()
+		if a.told[key] {
+			return true
+		}
+		if a.told == nil {
+			a.told = map[string]bool{}
+		}
+		a.told[key] = true
+		return false
+	})
 	display.WriteFailures(a.stderr, failures, a.errStyle, a.options.debug)
 }
 

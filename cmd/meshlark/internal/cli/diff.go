@@ -87,7 +87,7 @@ func (a *app) diffCommand() *cobra.Command {
 			return &usageError{err: err, hint: "See meshlark diff --help."}
 		}
 		recorder := &mesh.Recorder{}
-		d, err := a.compare(mesh.WithRecorder(ctx, recorder), args, o)
+		d, err := a.compare(mesh.WithBudget(mesh.WithRecorder(ctx, recorder), new(mesh.Budget)), args, o)
 		if err != nil {
 			a.left(recorder.Failures())
 			var none *mesh.NoProxyError

@@ -39,7 +39,7 @@ func (o *options) bind(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.runbooks, "runbooks", nil, "also know the runbooks of the folder `DIR` by name, before the shipped ones; may be repeated")
 	f.BoolVar(&o.allowPartial, "allow-partial", false, "take an answer from which something was left out for a whole one")
 	f.Var(&o.now, "now", "the `TIME` (RFC 3339) that ages are counted from; otherwise that of the recording, or of the clock")
-	f.Var(&o.maxFetch, "max-fetch", "refuse a question that would fetch more than `SIZE`, by estimate; 0 is no limit")
+	f.Var(&o.maxFetch, "max-fetch", "refuse a question that would fetch more than `SIZE` with all its calls, by estimate, and stop one that does; 0 is no limit")
 	f.DurationVar(&o.timeout, "timeout", 0, "end the whole run after `DURATION`")
 	f.DurationVar(&o.patience, "request-timeout", 0, "leave out an istiod or an Envoy from which nothing comes for `DURATION`, and wait no longer for the API server; otherwise 30s, and at most half of what is left of --timeout")
 	f.Uint64Var(&o.maxSteps, "max-steps", 0, "end an expression or a runbook after `N` steps of the interpreter")

@@ -100,7 +100,7 @@ func (a *app) openNamed(_ context.Context, specs []string) (*mesh.Mesh, error) {
 
 // confirmFetch asks whether a question may exceed --max-fetch.
 func (a *app) confirmFetch(estimate int64) bool {
-	return a.shell.Confirm(fmt.Sprintf("This fetches about %.1f GB, more than --max-fetch %s. Go on?", float64(estimate)/1e9, &a.options.maxFetch))
+	return a.shell.Confirm(fmt.Sprintf("This fetches about %s, more than --max-fetch %s. Go on?", mesh.Size(estimate), &a.options.maxFetch))
 }
 
 // writeFile writes a file of the shell, in a folder that exists.

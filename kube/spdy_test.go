@@ -1,0 +1,142 @@
+package kube
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/streaming/pkg/httpstream"
+	"k8s.io/streaming/pkg/httpstream/spdy"
+)
+
+// spdyPair gives our end of a link, and the streams that come to a server of the library that kubelets use.
+func spdyPair(t *testing.T, accept func(httpstream.Stream, <-chan struct{}) error) (*spdyLink, httpstream.Connection) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	near, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := spdy.NewServerConnection(far, accept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newSPDYLink(near, 5*time.Millisecond)
+	t.Cleanup(func() {
+		l.Close()
+		server.Close()
+	})
+	return l, server
+}
+
+// What the library's server reads of our streams is what was sent, and the other way round, whatever waits in other streams.
+func TestSPDYStreams(t *testing.T) {
+	l, _ := spdyPair(t, func(s httpstream.Stream, _ <-chan struct{}) error {
+		go func() {
+			io.WriteString(s, s.Headers().Get("Port")+" "+s.Headers().Get("Requestid")+"\n")
+			io.Copy(s, s)
+			s.Close()
+		}()
+		return nil
+	})
+	for i, size := range []int{0, 1, spdyAhead, 3<<20 + 7} {
+		s, err := l.CreateStream(http.Header{"Port": {"15000"}, "Requestid": {strings.Repeat("7", i)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sent := bytes.Repeat([]byte("0123456789abcde"), size/15+1)[:size]
+		go func() {
+			s.Write(sent)
+			s.Close()
+		}()
+		got, err := io.ReadAll(s)
+		want := "15000 " + strings.Repeat("7", i) + "\n" + string(sent)
+		if err != nil || string(got) != want {
+			t.Errorf("%d bytes: got %d, error %v, want %d", size, len(got), err, len(want))
+		}
+		if _, err := s.Write([]byte("x")); err == nil {
+			t.Error("a stream that was closed can be written")
+		}
+		l.RemoveStreams(s)
+	}
+}
+
+// A stream that nobody reads any more holds up no other one once it is reset.
+func TestSPDYReset(t *testing.T) {
+	l, _ := spdyPair(t, func(s httpstream.Stream, _ <-chan struct{}) error {
+		go s.Write(make([]byte, 1<<20))
+		return nil
+	})
+	unread, err := l.CreateStream(http.Header{"A": {"b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	unread.Reset()
+	s, err := l.CreateStream(http.Header{"A": {"b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := io.CopyN(io.Discard, s, 1<<20); err != nil {
+		t.Errorf("read %d bytes, error %v", n, err)
+	}
+}
+
+// The other side refuses a stream, resets one, or goes away: readers come to an end, and writers are told.
+func TestSPDYEnds(t *testing.T) {
+	l, server := spdyPair(t, func(s httpstream.Stream, replied <-chan struct{}) error {
+		if s.Headers().Get("Do") == "refuse" {
+			return errors.New("no")
+		}
+		go func() {
+			<-replied
+			io.WriteString(s, "so far")
+			if s.Headers().Get("Do") == "reset" {
+				s.Reset()
+			}
+		}()
+		return nil
+	})
+	if _, err := l.CreateStream(http.Header{"Do": {"refuse"}}); !errors.Is(err, errSPDYReset) {
+		t.Errorf("a stream that is refused: error %v", err)
+	}
+	for _, do := range []string{"reset", "go"} {
+		s, err := l.CreateStream(http.Header{"Do": {do}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := make([]byte, 6)
+		if _, err := io.ReadFull(s, start); err != nil || string(start) != "so far" {
+			t.Errorf("%s: read %q, error %v", do, start, err)
+		}
+		if do == "go" {
+			server.Close()
+		}
+		if rest, err := io.ReadAll(s); err != nil || len(rest) > 0 {
+			t.Errorf("%s: the rest is %q, error %v", do, rest, err)
+		}
+		if _, err := s.Write([]byte("x")); err == nil {
+			t.Errorf("%s: it can be written", do)
+		}
+	}
+	select {
+	case <-l.CloseChan():
+	case <-time.After(5 * time.Second):
+		t.Error("the end of the connection is not seen")
+	}
+	if _, err := l.CreateStream(http.Header{}); err == nil {
+		t.Error("there are streams after the end")
+	}
+}
