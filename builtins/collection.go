@@ -241,7 +241,11 @@ func (c *Collection) nameList() []string {
 // owner is the name of the proxy that a value belongs to, "" for none.
 func owner(v starlark.Value) string {
 	if o, ok := v.(*Object); ok && o.proxy != nil {
-		return o.proxy.p.Name
+		p := o.proxy.p
+		if p.Cluster != "" {
+			return p.Name + " (" + p.Cluster + ")"
+		}
+		return p.Name
 	}
 	return ""
 }

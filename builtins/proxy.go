@@ -235,7 +235,11 @@ func (b *builder) proxies() {
 		`attempt(proxy("productpage-v1").stats, "cluster_manager.*").ok`, statsMethod)
 	t.columns = []column{
 		{Column: Column{Name: "NAME", Elide: ElideMiddle}, Cell: func(v starlark.Value) string { return v.(*Proxy).p.Name }},
-		{Column: Column{Name: "CLUSTER", Priority: 5, Elide: ElideMiddle}, Cell: func(v starlark.Value) string { return v.(*Proxy).p.ClusterID }},
+		// Of several clusters it says which row is which; of one it is the first to go.
+		{Column: Column{Name: "CLUSTER", Elide: ElideMiddle}, Cell: func(v starlark.Value) string { return v.(*Proxy).p.Cluster },
+			Unless: func(v starlark.Value) bool { return v.(*Proxy).p.Cluster == "" }},
+		{Column: Column{Name: "CLUSTER", Priority: 5, Elide: ElideMiddle}, Cell: func(v starlark.Value) string { return v.(*Proxy).p.ClusterID },
+			Unless: func(v starlark.Value) bool { return v.(*Proxy).p.Cluster != "" }},
 	}
 	for _, st := range syncTypes {
 		c := column{Column: Column{Name: st.short, Priority: syncPriority(st.short), Elide: ElideAside}, Cell: func(v starlark.Value) string { return syncCell(v.(*Proxy), st.short) }}

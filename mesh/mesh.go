@@ -244,6 +244,7 @@ func (m *Mesh) takeSurvey(ctx context.Context) (*survey, error) {
 		sv.failures = slices.DeleteFunc(sv.failures, func(f Failure) bool { return f.Stage == "istiods" && errors.Is(f.Err, ErrNotAvailable) })
 	}
 	slices.SortStableFunc(sv.proxies, func(a, b *Proxy) int { return strings.Compare(a.Name, b.Name) })
+	nameClusters(sv.proxies)
 	return sv, nil
 }
 

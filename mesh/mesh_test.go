@@ -401,14 +401,17 @@ func TestClusters(t *testing.T) {
 		b := cluster{&fixed{spec: "kube:b", live: true, survey: mesh.Survey{Proxies: []mesh.Record{pod("web-0.shop", "statefulsets", "web", id(idB))}}}, "default", nil}
 		return mesh.New([]mesh.Source{a, b}, mesh.Options{})
 	}
-	for _, test := range []struct{ idA, idB, query, fail string }{
-		{"east", "west", "east", "web-0.shop (cluster east), web-0.shop (cluster west); name one with cluster_id="},
-		{"Kubernetes", "Kubernetes", "kube:a", "web-0.shop (kube:a), web-0.shop (kube:b); name one with cluster_id="},
+	for _, test := range []struct{ idA, idB, clusters, query, fail string }{
+		{"east", "west", "east west", "east", "web-0.shop (cluster east), web-0.shop (cluster west); name one with cluster_id="},
+		{"Kubernetes", "Kubernetes", "kube:a kube:b", "kube:a", "web-0.shop (kube:a), web-0.shop (kube:b); name one with cluster_id="},
 	} {
 		m := open(test.idA, test.idB)
 		res, err := m.Proxies(t.Context())
 		if err != nil || len(res.Items) != 2 {
 			t.Fatalf("%d proxies, error %v; want 2", len(res.Items), err)
+		}
+		if got, want := res.Items[0].Cluster+" "+res.Items[1].Cluster, test.clusters; got != want {
+			t.Errorf("clusters %s, want %s", got, want)
 		}
 		for _, name := range []string{"web-0.shop", "10.0.0.1"} {
 			if _, _, err := m.Proxy(t.Context(), name); err == nil || !strings.Contains(err.Error(), test.fail) {

@@ -47,6 +47,9 @@ type Proxy struct {
 	Since        time.Time     // when it connected to its control plane; zero when no source can tell
 	Sync         *syncz.Client // nil when no source is a control plane
 	Source       string        // the specs it is known from, comma separated
+	// Cluster is what tells its Kubernetes cluster from the others of the mesh: the cluster's id, or where several have that id (as those nobody gave
+	// one, which all have Istio's default) the source it is read from. It is "" where the proxies of the mesh are of one cluster.
+	Cluster string
 
 	mesh    *Mesh
 	actual  Reader
@@ -67,6 +70,28 @@ type Proxy struct {
 	parts  map[partKey]*flight[part]
 	admins map[adminKey]*flight[[]byte]
 	memos  map[memoKey]memo
+}
+
+// nameClusters sets the Cluster of the proxies of a mesh.
+func nameClusters(proxies []*Proxy) {
+	read := map[string]string{} // from what the clusters of an id are read
+	several := map[string]bool{}
+	for _, p := range proxies {
+		if before, ok := read[p.ClusterID]; ok && p.cluster != "" && before != "" && before != p.cluster {
+			several[p.ClusterID] = true
+		}
+		read[p.ClusterID] = first(read[p.ClusterID], p.cluster)
+	}
+	delete(read, "")
+	if len(read) < 2 && len(several) == 0 {
+		return
+	}
+	for _, p := range proxies {
+		p.Cluster = first(p.ClusterID, p.Source)
+		if several[p.ClusterID] && p.cluster != "" {
+			p.Cluster = p.cluster
+		}
+	}
 }
 
 // Has tells whether a source can give that side of the proxy's configuration.

@@ -150,7 +150,7 @@ func reduceNodes(t *testing.T, nodes []*node, differs func(t *testing.T, nodes [
 		all = append(all, n.parts())
 	}
 	deadline := time.Now().Add(reduceLimit)
-	return reduce(all, []string{"name", "address", "@type", "filters", "load_assignment", "transport_socket", "typed_extension_protocol_options"}, func(candidates []any) int {
+	return reduce(all, []string{"name", "address", "@type", "filters", "load_assignment", "transport_socket", "typed_extension_protocol_options", "tables", "scopes"}, func(candidates []any) int {
 		return slices.IndexFunc(candidates, func(v any) bool {
 			list := v.([]any)
 			if len(list) < len(nodes) || time.Now().After(deadline) {
