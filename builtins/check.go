@@ -25,6 +25,17 @@ func NewChecks(checks []Check) *Collection {
 	return out
 }
 
+// ChecksOf gives the checks of a collection of them; ok is false for any other.
+func ChecksOf(c *Collection) (checks []Check, ok bool) {
+	if c.elem != "Check" {
+		return nil, false
+	}
+	for _, v := range c.items {
+		checks = append(checks, v.(*checkValue).c)
+	}
+	return checks, true
+}
+
 func (k *checkValue) String() string {
 	return "<" + clip(strings.Join(strings.Fields("check "+k.c.ID+" "+k.c.Subject+" "+k.c.Outcome()), " "), 160) + ">"
 }

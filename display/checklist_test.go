@@ -38,4 +38,11 @@ skipped  no gateway
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	b.Reset()
+	if _, err := WriteValue(&b, Result{Value: builtins.NewChecks(report.Checks())}, Table, Style{Width: 60}); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("as the value of run(...) (-want +got):\n%s", diff)
+	}
 }

@@ -61,6 +61,9 @@ func WriteValue(w io.Writer, r Result, f Format, s Style) (notes []string, err e
 			if found, ok := findingsOf(c); ok { // sentences, of which a table would cut most
 				return nil, WriteFindings(w, found, s)
 			}
+			if checks, ok := builtins.ChecksOf(c); ok && tableWidth(c.Table(false)) > s.Width {
+				return nil, writeChecklist(w, checks, s)
+			}
 		}
 		return writeTabular(w, v, s)
 	case *builtins.Diff:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -83,6 +84,7 @@ type cluster struct {
 	*kubernetes.Source
 	transport *transport
 	namespace string // "" where the kubeconfig could not be read
+	fault     error  // why it could not; questions say so too
 }
 
 var (
@@ -101,7 +103,9 @@ func (a *app) newCluster(spec string) *cluster {
 	if o.Kube.Context != "" {
 		spec = kubernetes.Prefix + o.Kube.Context
 	}
-	if config, err := kube.Load(o.Kube); err == nil {
+	if config, err := kube.Load(o.Kube); err != nil {
+		c.fault = err
+	} else {
 		o.Kube.Context = config.Context
 		spec = kubernetes.Prefix + config.Context
 		c.namespace = config.Namespace
@@ -139,6 +143,18 @@ func (l *clusters) close() {
 	for _, c := range l.named {
 		c.Source.Close()
 	}
+}
+
+// fault is why a cluster of a mesh cannot be asked, as far as the kubeconfig tells; nil where nothing is wrong with it.
+func (l *clusters) fault(m *mesh.Mesh) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, c := range l.named {
+		if c.fault != nil && slices.Contains(m.Sources(), c.Spec()) {
+			return c.fault
+		}
+	}
+	return nil
 }
 
 // describe names the sources of a mesh, those that are clusters with the

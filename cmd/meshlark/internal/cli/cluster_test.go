@@ -124,8 +124,11 @@ func TestClusterShell(t *testing.T) {
 		t.Errorf("exit status %d and\n%s", status, screen)
 	}
 	if _, screen = converse(t, &typist{lines: []string{":source kube:nosuch", "proxies()"}}, []string{"KUBECONFIG=" + config}, "-n", "shop"); !strings.Contains(screen, "kube:test (namespace shop)\n") ||
-		!strings.Contains(screen, `there is no context "nosuch"; there are: test`) {
-		t.Errorf("the shell:\n%s", screen)
+		!strings.Contains(screen, `there is no context "nosuch"; there are: test`) || !strings.Contains(screen, "lost-1.shop") {
+		t.Errorf("the shell, which is to stay in the mesh it has:\n%s", screen)
+	}
+	if _, screen = converse(t, &typist{}, []string{"KUBECONFIG=" + config}, "--context", "nosuch"); !strings.HasPrefix(screen, `kubeconfig: there is no context "nosuch"`) {
+		t.Errorf("the shell in a context that is not there:\n%s", screen)
 	}
 	a := newApp(strings.NewReader(""), io.Discard, io.Discard, newEnvironment([]string{"KUBECONFIG=" + config}))
 	defer a.close()

@@ -55,6 +55,11 @@ func (a *app) converse(ctx context.Context, banner string) error {
 		a.note("%v", err)
 	}
 	s := session.New(o)
+	if m, err := s.Mesh(); err == nil && m != nil {
+		if err := a.clusters.fault(m); err != nil {
+			a.note("%v", err)
+		}
+	}
 	a.shell = repl.New(repl.Options{
 		Session: s,
 		Context: func() string {
@@ -95,7 +100,13 @@ func (a *app) openNamed(_ context.Context, specs []string) (*mesh.Mesh, error) {
 	if errors.As(err, &usage) && usage.hint != "" {
 		return nil, fmt.Errorf("%w\n%s", err, usage.hint)
 	}
-	return m, err
+	if err != nil {
+		return nil, err
+	}
+	if err := a.clusters.fault(m); err != nil { // a person has not left the mesh that works yet
+		return nil, err
+	}
+	return m, nil
 }
 
 // confirmFetch asks whether a question may exceed --max-fetch.
