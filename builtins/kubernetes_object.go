@@ -196,7 +196,7 @@ func (b *builder) kubernetesObjects() {
 		if k.created().IsZero() {
 			return starlark.None, nil
 		}
-		return startime.Duration(k.now.Sub(k.created())), nil
+		return startime.Duration(k.now.Sub(k.created()).Round(time.Millisecond)), nil
 	})
 	str("source", "The source it was read from, which tells the clusters of one mesh apart.", func(k o) string { return k.o.Source })
 	field(b, "spec", "JSONObject | None", "What it asks for.", ex("spec"), func(k o) (starlark.Value, error) { return jsonOrNone(k.raw.Get("spec")), nil })

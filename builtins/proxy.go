@@ -316,7 +316,7 @@ func (b *builder) proxies() {
 		if t.s.SentAt.IsZero() {
 			return starlark.None, nil
 		}
-		return startime.Duration(t.proxy.now.Sub(t.s.SentAt)), nil
+		return startime.Duration(t.proxy.now.Sub(t.s.SentAt).Round(time.Millisecond)), nil
 	})
 	field(b, "share", "float | None", "Of EDS: the share of the control plane's endpoints that the proxy holds, 0 to 1. Only proxies(share=True) finds it out; p.eds_share() does so for one proxy.",
 		ts("share"), func(t *typeSync) (starlark.Value, error) {

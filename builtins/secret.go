@@ -102,8 +102,9 @@ func (b *builder) secrets() {
 			return ""
 		}),
 		col("SERIAL NUMBER", 4, ElideMiddle, func(_ o, s v) string { return firstCertificate(s).Serial }),
-		col("NOT AFTER", 1, ElideNever, func(_ o, s v) string { return secondsText(s.certificates().NotAfter()) }),
-		col("NOT BEFORE", 3, ElideNever, func(_ o, s v) string { return secondsText(s.certificates().NotBefore()) }),
+		// As istioctl's, of the certificate whose serial number stands beside them. DAYS LEFT and VALID CERT are about all of them.
+		col("NOT AFTER", 1, ElideNever, func(_ o, s v) string { return secondsText(firstCertificate(s).NotAfter) }),
+		col("NOT BEFORE", 3, ElideNever, func(_ o, s v) string { return secondsText(firstCertificate(s).NotBefore) }),
 		col("SANS", 5, ElideEnd, func(_ o, s v) string { return strings.Join(s.certificates().SANs(), ",") }),
 	}
 	t.columns[4].Align = Right
