@@ -47,7 +47,7 @@ func run(out io.Writer, runs int, istioctl string, dumps []string) error {
 	}
 	defer os.RemoveAll(dir)
 	binary := filepath.Join(dir, "meshlark")
-	if b, err := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", binary, "github.com/meshlark/meshlark/cmd/meshlark").CombinedOutput(); err != nil {
+	if b, err := exec.Command("go", "build", "-trimpath", "-tags=grpcnotrace", "-ldflags=-s -w", "-o", binary, "github.com/meshlark/meshlark/cmd/meshlark").CombinedOutput(); err != nil {
 		return fmt.Errorf("building meshlark: %v\n%s", err, b)
 	}
 	if _, err := exec.LookPath("jq"); err != nil {
