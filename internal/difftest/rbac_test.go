@@ -188,7 +188,7 @@ func (p picker) rules() dict {
 		}
 		policies[fmt.Sprintf("%c%d", 'a'+p.IntN(5), i)] = dict{"permissions": permissions, "principals": principals}
 	}
-	return dict{"action": one(p, "ALLOW", "ALLOW", "ALLOW", "DENY", "DENY", "DENY", "LOG"), "policies": policies}
+	return dict{"action": one(p, "ALLOW", "ALLOW", "DENY", "DENY", "LOG"), "policies": policies}
 }
 
 // rbacFilters makes one or two RBAC filters.
@@ -203,7 +203,7 @@ func (p picker) rbacFilters() []any {
 			delete(config, "rules")
 			config["matcher"] = dict{"matcher_list": dict{"matchers": []any{dict{
 				"predicate": p.predicate(0), "on_match": dict{"action": dict{"name": "action", "typed_config": dict{
-					"@type": "type.googleapis.com/envoy.config.rbac.v3.Action", "name": "m", "action": one(p, "ALLOW", "DENY", "LOG"),
+					"@type": "type.googleapis.com/envoy.config.rbac.v3.Action", "name": "m", "action": one(p, "ALLOW", "ALLOW", "DENY", "LOG"),
 				}}},
 			}}}}
 		}
