@@ -36,9 +36,6 @@ type Node struct{ body rawjson.Value }
 // Node is how this Envoy introduces itself.
 func (b Bootstrap) Node() Node { return Node{b.body.Get("node")} }
 
-// NewNode views v as an envoy.config.core.v3.Node.
-func NewNode(v rawjson.Value) Node { return Node{v} }
-
 // Body is the JSON the view reads.
 func (n Node) Body() rawjson.Value { return n.body }
 

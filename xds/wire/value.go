@@ -115,21 +115,7 @@ func (p *Printer) mapped(dst []byte, f *schema.Field, i, end int, where at) ([]b
 				return dst, &Error{Message: "map", Field: f.Name, Err: protowire.ParseError(n)}
 			}
 			b = b[n:]
-			r := record{typ: typ}
-			switch typ {
-			case protowire.VarintType:
-				r.number, n = protowire.ConsumeVarint(b)
-			case protowire.Fixed32Type:
-				var v uint32
-				v, n = protowire.ConsumeFixed32(b)
-				r.number = uint64(v)
-			case protowire.Fixed64Type:
-				r.number, n = protowire.ConsumeFixed64(b)
-			case protowire.BytesType:
-				r.bytes, n = protowire.ConsumeBytes(b)
-			default:
-				n = protowire.ConsumeFieldValue(number, typ, b)
-			}
+			r, n := consume(number, typ, b)
 			if n < 0 {
 				return dst, &Error{Message: "map", Field: f.Name, Err: protowire.ParseError(n)}
 			}

@@ -204,23 +204,12 @@ func (p *Printer) read(m *schema.Message, b []byte) error {
 			p.leaveOut(m, number)
 			continue
 		}
-		r := record{field: f, typ: typ}
-		switch typ {
-		case protowire.VarintType:
-			r.number, n = protowire.ConsumeVarint(b)
-		case protowire.Fixed32Type:
-			var v uint32
-			v, n = protowire.ConsumeFixed32(b)
-			r.number = uint64(v)
-		case protowire.Fixed64Type:
-			r.number, n = protowire.ConsumeFixed64(b)
-		default:
-			r.bytes, n = protowire.ConsumeBytes(b)
-		}
+		r, n := consume(number, typ, b)
 		if n < 0 {
 			return protowire.ParseError(n)
 		}
 		b = b[n:]
+		r.field = f
 		if f.Oneof != "" { // the last one sent is set
 			kept := slices.DeleteFunc(p.records[mark:], func(o record) bool { return o.field.Oneof == f.Oneof && o.field != f })
 			p.records = p.records[:mark+len(kept)]
@@ -234,6 +223,26 @@ func (p *Printer) read(m *schema.Message, b []byte) error {
 		slices.SortStableFunc(p.records[mark:], func(a, b record) int { return cmp.Compare(a.field.Number, b.field.Number) })
 	}
 	return nil
+}
+
+// consume takes a value of a type off b and gives how long it is, negative when it is broken. Of a group nothing is kept.
+func consume(number protowire.Number, typ protowire.Type, b []byte) (r record, n int) {
+	r.typ = typ
+	switch typ {
+	case protowire.VarintType:
+		r.number, n = protowire.ConsumeVarint(b)
+	case protowire.Fixed32Type:
+		var v uint32
+		v, n = protowire.ConsumeFixed32(b)
+		r.number = uint64(v)
+	case protowire.Fixed64Type:
+		r.number, n = protowire.ConsumeFixed64(b)
+	case protowire.BytesType:
+		r.bytes, n = protowire.ConsumeBytes(b)
+	default:
+		n = protowire.ConsumeFieldValue(number, typ, b)
+	}
+	return r, n
 }
 
 // leaveOut notes a field that is not known. Of messages that are not what they say there may be any number; a few are enough to tell.
