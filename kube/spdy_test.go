@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -139,4 +140,36 @@ func TestSPDYEnds(t *testing.T) {
 	if _, err := l.CreateStream(http.Header{}); err == nil {
 		t.Error("there are streams after the end")
 	}
+}
+
+// Whatever the other side sends, reading it ends, so does every stream, and no stream holds more than it may.
+func FuzzSPDYRead(f *testing.F) {
+	f.Add([]byte("\x80\x03\x00\x02\x00\x00\x00\x04\x00\x00\x00\x01\x00\x00\x00\x01\x01\x00\x00\x02hi"))       // accepted, and all there is
+	f.Add([]byte("\x80\x03\x00\x06\x00\x00\x00\x04\x00\x00\x00\x02\x80\x03\x00\x07\x00\x00\x00\x00"))         // a ping, and the end
+	f.Add([]byte("\x80\x03\x00\x03\x00\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x05\x00\x00\x00\x01\x00\xff")) // a reset, and data cut short
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		near, far := net.Pipe()
+		go io.Copy(io.Discard, far)
+		l := &spdyLink{wire: near, closed: make(chan bool), streams: map[uint32]*spdyStream{}, next: 3}
+		s := &spdyStream{link: l, id: 1, accepted: make(chan struct{})}
+		s.changed.L = &s.mu
+		l.streams[1] = s
+		read := make(chan int64)
+		go func() {
+			n, _ := io.Copy(io.Discard, s)
+			read <- n
+		}()
+		if err := l.read(bufio.NewReaderSize(bytes.NewReader(sent), 16<<10)); err == nil {
+			t.Error("reading ended without a reason")
+		}
+		l.end()
+		far.Close()
+		if n := <-read; n > int64(len(sent)) {
+			t.Errorf("%d bytes read of %d", n, len(sent))
+		}
+		<-s.accepted
+		if held := cap(s.buffer); held > 2*(spdyAhead+16<<10) {
+			t.Errorf("the stream held %d bytes", held)
+		}
+	})
 }
