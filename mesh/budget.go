@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -77,6 +76,8 @@ type transfer struct {
 	mesh   *Mesh
 	budget *Budget
 	fleet  *fleet // the question to many proxies that it belongs to; nil for none
+	place  int    // of the proxy in the fleet
+	kind   answerKind
 	stage  string
 	// The rest is for messages: what the question had moved when it came to this, and of how many proxies it is.
 	before  int64
@@ -102,21 +103,23 @@ type average struct{ bytes, answers int64 }
 // begin counts a request in. It fails where what is known of the sizes of such answers says that the question would move too much. held tells which
 // proxies have the answer already; it is nil for what is not asked of proxies.
 func (m *Mesh) begin(ctx context.Context, stage string, proxies int, kind answerKind, held func(*Proxy) bool) (context.Context, *transfer, error) {
-	t := &transfer{mesh: m, budget: budgetOf(ctx), stage: stage, proxies: proxies}
+	t := &transfer{mesh: m, budget: budgetOf(ctx), kind: kind, stage: stage, proxies: proxies}
 	if held != nil {
-		t.fleet, _ = ctx.Value(fleetKey{}).(*fleet)
+		if part, ok := ctx.Value(fleetKey{}).(fleetPart); ok {
+			t.fleet, t.place = part.fleet, part.place
+		}
 	}
 	if limit := m.options.MaxFetch; limit > 0 {
-		if err := t.admit(limit, kind, held); err != nil {
+		if err := t.admit(limit, held); err != nil {
 			return ctx, nil, err
 		}
 	}
 	return context.WithValue(ctx, transferKey{}, t), t, nil
 }
 
-func (t *transfer) admit(limit int64, kind answerKind, held func(*Proxy) bool) error {
+func (t *transfer) admit(limit int64, held func(*Proxy) bool) error {
 	t.mesh.mu.Lock()
-	known := t.mesh.sizes[kind]
+	known := t.mesh.sizes[t.kind]
 	t.mesh.mu.Unlock()
 	each := int64(0)
 	if known.answers > 0 {
@@ -126,13 +129,17 @@ func (t *transfer) admit(limit int64, kind answerKind, held func(*Proxy) bool) e
 	moved, granted := t.budget.moved, t.budget.granted
 	t.before = moved
 	estimate := moved + each
+	var coming []coming
 	if t.fleet != nil {
 		t.before = t.fleet.before
-		estimate = moved - t.fleet.partial
+		t.fleet.parts[t.place].moving(t.kind)
+		estimate, coming = t.fleet.estimate(t.kind, moved, each, limit)
 	}
 	t.budget.mu.Unlock()
-	if t.fleet != nil {
-		estimate = t.fleet.estimate(estimate, each, limit, held)
+	for _, c := range coming { // outside of the lock, and only where it matters: each proxy has to be looked into
+		if held(c.proxy) {
+			estimate -= c.bytes
+		}
 	}
 	if !granted && (estimate > limit || moved >= limit) {
 		if err := t.tooMuch(estimate, false); err != nil {
@@ -182,13 +189,13 @@ func (t *transfer) confirmed(estimate int64) bool {
 
 // end counts a request out. The bytes are those of the whole answer, 0 where it failed; of a source that tells of them as they come they are counted
 // already. The error is that the answer was stopped, or that the question may not go on.
-func (t *transfer) end(kind answerKind, bytes int64, err error) error {
+func (t *transfer) end(bytes int64, err error) error {
 	t.budget.mu.Lock()
 	late := max(bytes-t.arrived, 0)
-	t.budget.moved += late
+	t.count(late)
 	moved, over := t.budget.moved, t.over
 	if t.fleet != nil {
-		t.fleet.partial -= t.arrived
+		t.fleet.parts[t.place].moved = true
 	}
 	t.budget.mu.Unlock()
 	if over != nil {
@@ -196,14 +203,23 @@ func (t *transfer) end(kind answerKind, bytes int64, err error) error {
 	}
 	if err == nil {
 		t.mesh.mu.Lock()
-		known := t.mesh.sizes[kind]
-		t.mesh.sizes[kind] = average{known.bytes + bytes, known.answers + 1}
+		known := t.mesh.sizes[t.kind]
+		t.mesh.sizes[t.kind] = average{known.bytes + bytes, known.answers + 1}
 		t.mesh.mu.Unlock()
 	}
 	if limit := t.mesh.options.MaxFetch; err == nil && late > 0 && limit > 0 && moved > limit {
 		return t.tooMuch(moved, false)
 	}
 	return err
+}
+
+// count adds bytes to what was moved, under the lock of the budget.
+func (t *transfer) count(bytes int64) {
+	t.arrived += bytes
+	t.budget.moved += bytes
+	if t.fleet != nil {
+		t.fleet.parts[t.place].arrived += bytes
+	}
 }
 
 // Arrived counts bytes of an answer as they come, for sources that answer over a network. The error is that the question has fetched more than it may: an
@@ -216,11 +232,7 @@ func Arrived(ctx context.Context, bytes int) error {
 	limit := t.mesh.options.MaxFetch
 	b := t.budget
 	b.mu.Lock()
-	t.arrived += int64(bytes)
-	b.moved += int64(bytes)
-	if t.fleet != nil {
-		t.fleet.partial += int64(bytes)
-	}
+	t.count(int64(bytes))
 	moved, granted := b.moved, b.granted || t.mesh.options.Confirm != nil
 	b.mu.Unlock()
 	if limit <= 0 || granted || moved <= limit {
@@ -240,13 +252,14 @@ func Arrived(ctx context.Context, bytes int) error {
 type fleet struct {
 	stage   string
 	proxies []*Proxy
+	budget  *Budget
 	before  int64 // bytes that were moved when it began
 	stop    context.CancelCauseFunc
 	gate    *gate
 
-	answered []atomic.Bool // by the proxies' order
-	left     atomic.Int64  // proxies that did not answer yet
-	partial  int64         // bytes of answers that have not come to their end; guarded by the budget
+	// Both are guarded by the budget, so that an answer is never counted as moved and as still to come.
+	parts []fleetProgress // by the proxies' order
+	left  int             // proxies that did not answer yet
 
 	asking  sync.Mutex // held while somebody is asked
 	refused error
@@ -258,16 +271,17 @@ func newFleet(ctx context.Context, m *Mesh, stage string, proxies []*Proxy, work
 	moved, granted := b.moved, b.granted
 	b.mu.Unlock()
 	limit := m.options.MaxFetch
-	f := &fleet{stage: stage, proxies: proxies, before: moved, stop: stop, answered: make([]atomic.Bool, len(proxies))}
-	f.left.Store(int64(len(proxies)))
+	f := &fleet{stage: stage, proxies: proxies, budget: b, before: moved, stop: stop, parts: make([]fleetProgress, len(proxies)), left: len(proxies)}
 	f.gate = newGate(workers, limit <= 0 || granted || moved+int64(len(proxies))*largeAnswer <= limit)
 	return f
 }
 
 // answer notes that a proxy has answered. Nothing is learned from one that failed, so that another one takes its place.
-func (f *fleet) answer(i int, err error) {
-	f.answered[i].Store(true)
-	f.left.Add(-1)
+func (f *fleet) answer(place int, err error) {
+	f.budget.mu.Lock()
+	f.parts[place].answered = true
+	f.left--
+	f.budget.mu.Unlock()
 	if err == nil {
 		f.gate.openWide()
 	} else {
@@ -275,19 +289,50 @@ func (f *fleet) answer(i int, err error) {
 	}
 }
 
-// estimate is what the question will have moved at its end, where each answer has that size. What proxies have read already is looked at only where it
-// matters.
-func (f *fleet) estimate(moved, each, limit int64, held func(*Proxy) bool) int64 {
-	estimate := moved + each*f.left.Load()
+// A fleetPart is the place of one proxy in a question to many; contexts carry it.
+type fleetPart struct {
+	fleet *fleet
+	place int
+}
+
+// fleetProgress is how far one proxy's answer to a question to many is.
+type fleetProgress struct {
+	answered bool // all that was asked of it
+	// Of the last of the transfers that the answer takes:
+	kind    answerKind
+	arrived int64 // bytes
+	moved   bool  // whole
+}
+
+// moving notes that a transfer begins.
+func (p *fleetProgress) moving(kind answerKind) { p.kind, p.arrived, p.moved = kind, 0, false }
+
+// coming is what is expected of a proxy.
+type coming struct {
+	proxy *Proxy
+	bytes int64
+}
+
+// estimate is what the question will have moved at its end, where each answer has that size. Where that is too much, the second result is what is
+// expected of proxies that no answer was asked of yet: some may have it already.
+func (f *fleet) estimate(kind answerKind, moved, each, limit int64) (int64, []coming) {
+	estimate := moved + each*int64(f.left)
 	if each == 0 || estimate <= limit {
-		return estimate
+		return estimate, nil
 	}
-	for i, p := range f.proxies {
-		if !f.answered[i].Load() && held(p) {
-			estimate -= each
+	estimate = moved
+	var expected []coming
+	for i, p := range f.parts {
+		switch {
+		case p.answered:
+		case p.kind != kind:
+			estimate += each
+			expected = append(expected, coming{f.proxies[i], each})
+		case !p.moved:
+			estimate += max(each-p.arrived, 0)
 		}
 	}
-	return estimate
+	return estimate, expected
 }
 
 // A gate lets the workers of a fleet begin: all at once where that is safe, else one, and the others when the size of an answer is known.

@@ -167,7 +167,7 @@ func (c Config) part(ctx context.Context, r Reader, req Request) (Answer, error)
 		}
 		a, err := r.Read(ctx, req)
 		p.keepLate(ctx, c.side, gen, err)
-		if err := t.end(kind, a.Bytes, err); err != nil {
+		if err := t.end(a.Bytes, err); err != nil {
 			return part{}, err
 		}
 		recordFetch(ctx, a.Bytes)
@@ -252,7 +252,7 @@ func (c Config) admin(ctx context.Context, path string) ([]byte, error) {
 		if !p.live {
 			moved = 0 // it is of a file
 		}
-		if err := t.end(kind, moved, err); err != nil {
+		if err := t.end(moved, err); err != nil {
 			return nil, err
 		}
 		recordFetch(ctx, int64(len(b)))

@@ -24,9 +24,6 @@ func Gather[T any](ctx context.Context, m *Mesh, proxies []*Proxy, stage string,
 	ctx = WithBudget(ctx, budgetOf(ctx))
 	workers := min(m.options.Parallel, len(proxies))
 	fleet := newFleet(ctx, m, stage, proxies, workers, cancel)
-	if len(proxies) > 1 {
-		ctx = context.WithValue(ctx, fleetKey{}, fleet)
-	}
 	var next, done atomic.Int64
 	var wg sync.WaitGroup
 	for range workers {
@@ -41,7 +38,11 @@ func Gather[T any](ctx context.Context, m *Mesh, proxies []*Proxy, stage string,
 					return
 				}
 				spent := &Recorder{}
-				items, err := ask(WithRecorder(ctx, spent), proxies[i])
+				asking := WithRecorder(ctx, spent)
+				if len(proxies) > 1 {
+					asking = context.WithValue(asking, fleetKey{}, fleetPart{fleet, i})
+				}
+				items, err := ask(asking, proxies[i])
 				answers[i] = answer{items, err}
 				record(ctx, spent.Failures())
 				recordFetches(ctx, spent.Fetched())

@@ -85,5 +85,5 @@ func (p *Proxy) keepLate(ctx context.Context, side Side, gen int, err error) {
 	m.late[p.lateKey(side)] = lateness{task.Stage, err}
 }
 
-// fleetKey marks the contexts of questions about several proxies, and has the *fleet.
+// fleetKey marks the contexts of questions about several proxies, and has the fleetPart.
 type fleetKey struct{}

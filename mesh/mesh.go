@@ -182,7 +182,7 @@ func (m *Mesh) surveyed(ctx context.Context) (*survey, error) {
 		if err == nil {
 			moved = sv.fetched.Bytes
 		}
-		if err := t.end(kind, moved, err); err != nil {
+		if err := t.end(moved, err); err != nil {
 			return nil, err
 		}
 		return sv, nil

@@ -345,7 +345,7 @@ func (m *Mesh) readObjects(ctx context.Context, i int, s ObjectSource, r ObjectR
 		for _, o := range a.Objects {
 			bytes += int64(len(o.JSON))
 		}
-		if err := t.end(kind, bytes, err); err != nil {
+		if err := t.end(bytes, err); err != nil {
 			return a, err
 		}
 		for j := range a.Objects {

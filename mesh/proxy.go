@@ -335,7 +335,7 @@ func (i *Istiod) Debug(ctx context.Context, path string) ([]byte, error) {
 		return nil, err
 	}
 	b, err := i.debug(ctx, path)
-	if err := t.end(kind, int64(len(b)), err); err != nil {
+	if err := t.end(int64(len(b)), err); err != nil {
 		return nil, err
 	}
 	recordFetch(ctx, int64(len(b)))

@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-
 	"github.com/meshlark/meshlark/xds/balance"
 	"github.com/meshlark/meshlark/xds/cluster"
 	"github.com/meshlark/meshlark/xds/rawjson"
@@ -122,6 +120,7 @@ func TestBalance(t *testing.T) {
 	for from := 0; from < *configs; from += batch {
 		b := newBench(t)
 		ports := upstreams(t)
+		var added []dict
 		listeners, bodies, wanted := map[string]dict{}, map[string]dict{}, map[string]dict{}
 		name := func(i int) string { return fmt.Sprintf("seed%d_", *seedFlag+uint64(i)) }
 		for i := from; i < min(*configs, from+batch); i++ {
@@ -131,11 +130,12 @@ func TestBalance(t *testing.T) {
 				action["metadata_match"] = dict{"filter_metadata": dict{"envoy.lb": criteria}}
 			}
 			bodies[name(i)], wanted[name(i)] = body, criteria
-			b.fixed = append(b.fixed, decode(t, &clusterv3.Cluster{}, body))
+			added = append(added, body)
 			listeners[name(i)] = httpListener(name(i), dict{"name": name(i), "validate_clusters": false, "virtual_hosts": []any{dict{"name": "v", "domains": []string{"*"}, "routes": []any{
 				dict{"name": "r", "match": dict{"prefix": "/"}, "route": action, "response_headers_to_add": []any{dict{"header": dict{"key": "t-upstream", "value": "%UPSTREAM_HOST%"}}}},
 			}}}})
 		}
+		b.add(t, added...)
 		addresses, _ := b.load(t, listeners)
 		for i := from; i < min(*configs, from+batch); i++ {
 			body := rawjson.Value(text(bodies[name(i)]))

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -108,6 +109,30 @@ func decode[M proto.Message](t testing.TB, into M, d dict) M {
 		t.Fatalf("make a %T: %v\n%s", into, err, text(d))
 	}
 	return into
+}
+
+// add gives the Envoy clusters that stay. They are there when it returns: listeners that come at the same time may be looked at first, and refused.
+func (b *bench) add(t testing.TB, clusters ...dict) {
+	t.Helper()
+	for _, d := range clusters {
+		b.fixed = append(b.fixed, decode(t, &clusterv3.Cluster{}, d))
+	}
+	b.load(t, nil)
+	b.WaitFor(t, "take over its clusters", func() bool {
+		var list struct {
+			Statuses []struct {
+				Name string `json:"name"`
+			} `json:"cluster_statuses"`
+		}
+		if err := json.Unmarshal(b.Get(t, "/clusters?format=json"), &list); err != nil {
+			t.Fatalf("read /clusters: %v", err)
+		}
+		there := map[any]bool{}
+		for _, s := range list.Statuses {
+			there[s.Name] = true
+		}
+		return !slices.ContainsFunc(clusters, func(d dict) bool { return !there[d["name"]] })
+	})
 }
 
 // load gives the Envoy listeners and says where each listens. Those it refused are left out, with its reason in the second result.

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
-
 	"github.com/meshlark/meshlark/xds/balance"
 	"github.com/meshlark/meshlark/xds/cluster"
 )
@@ -152,17 +150,17 @@ func (s scene) predict(clusters []dict) balance.Result {
 func TestShares(t *testing.T) {
 	b := newBench(t)
 	ports := upstreams(t)
+	var added []dict
 	listeners, all := map[string]dict{}, map[string][]dict{}
 	name := func(i int) string { return "scene" + string(rune('A'+i)) }
 	for i, s := range scenes {
 		all[name(i)] = s.clusters(name(i), ports)
-		for _, d := range all[name(i)] {
-			b.fixed = append(b.fixed, decode(t, &clusterv3.Cluster{}, d))
-		}
+		added = append(added, all[name(i)]...)
 		listeners[name(i)] = httpListener(name(i), dict{"name": name(i), "virtual_hosts": []any{dict{"name": "v", "domains": []string{"*"}, "routes": []any{
 			dict{"match": dict{"prefix": "/"}, "route": dict{"cluster": name(i)}, "response_headers_to_add": []any{dict{"header": dict{"key": "t-upstream", "value": "%UPSTREAM_HOST%"}}}},
 		}}}})
 	}
+	b.add(t, added...)
 	addresses, refused := b.load(t, listeners)
 	if refused != "" {
 		t.Fatalf("Envoy refuses a scene: %s", refused)
