@@ -276,6 +276,25 @@ func newFleet(ctx context.Context, m *Mesh, stage string, proxies []*Proxy, work
 	return f
 }
 
+// ask notes that a proxy is asked.
+func (f *fleet) ask(place int) {
+	f.budget.mu.Lock()
+	f.parts[place].asked = true
+	f.budget.mu.Unlock()
+}
+
+// waiting gives the names of the proxies that are asked and have not answered, and how many have not, with those that are not asked yet.
+func (f *fleet) waiting() (names []string, left int) {
+	f.budget.mu.Lock()
+	defer f.budget.mu.Unlock()
+	for i, p := range f.parts {
+		if p.asked && !p.answered {
+			names = append(names, f.proxies[i].Name)
+		}
+	}
+	return names, f.left
+}
+
 // answer notes that a proxy has answered. Nothing is learned from one that failed, so that another one takes its place.
 func (f *fleet) answer(place int, err error) {
 	f.budget.mu.Lock()
@@ -297,6 +316,7 @@ type fleetPart struct {
 
 // fleetProgress is how far one proxy's answer to a question to many is.
 type fleetProgress struct {
+	asked    bool
 	answered bool // all that was asked of it
 	// Of the last of the transfers that the answer takes:
 	kind    answerKind

@@ -24,7 +24,7 @@ func Gather[T any](ctx context.Context, m *Mesh, proxies []*Proxy, stage string,
 	ctx = WithBudget(ctx, budgetOf(ctx))
 	workers := min(m.options.Parallel, len(proxies))
 	fleet := newFleet(ctx, m, stage, proxies, workers, cancel)
-	var next, done atomic.Int64
+	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range workers {
 		wg.Go(func() {
@@ -37,6 +37,7 @@ func Gather[T any](ctx context.Context, m *Mesh, proxies []*Proxy, stage string,
 				if i >= len(proxies) || ctx.Err() != nil {
 					return
 				}
+				fleet.ask(i)
 				spent := &Recorder{}
 				asking := WithRecorder(ctx, spent)
 				if len(proxies) > 1 {
@@ -52,7 +53,8 @@ func Gather[T any](ctx context.Context, m *Mesh, proxies []*Proxy, stage string,
 				}
 				fleet.answer(i, err)
 				if m.options.Progress != nil {
-					m.options.Progress(stage, int(done.Add(1)), len(proxies))
+					waiting, left := fleet.waiting()
+					m.options.Progress(stage, len(proxies)-left, len(proxies), waiting)
 				}
 			}
 		})

@@ -46,8 +46,9 @@ type Options struct {
 	MaxFetch int64
 	// Confirm is asked when a question would exceed MaxFetch; nil refuses.
 	Confirm func(estimate int64) bool
-	// Progress, when set, is told how far a question about many proxies is.
-	Progress func(stage string, done, total int)
+	// Progress, when set, is told how far a question about many proxies is, and the names of those that are asked and have not answered, the one that was
+	// asked first before the others.
+	Progress func(stage string, done, total int, waiting []string)
 	// Store holds the resource bodies; nil makes a new one. Meshes that are compared share one.
 	Store *resource.Store
 }

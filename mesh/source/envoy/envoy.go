@@ -148,7 +148,7 @@ func (r *Reader) Read(ctx context.Context, req mesh.Request) (mesh.Answer, error
 }
 
 func (r *Reader) split(path string, b []byte) (*dump.Dump, error) {
-	if err := fetch.CheckJSON(r.client.URL(path), b); err != nil {
+	if err := fetch.CheckJSON(r.client.Document(path), b); err != nil {
 		return nil, err
 	}
 	r.once.Do(func() {
@@ -156,7 +156,7 @@ func (r *Reader) split(path string, b []byte) (*dump.Dump, error) {
 			r.store = resource.NewStore()
 		}
 	})
-	d, err := dump.Split(r.store, b, dump.Options{Source: r.client.URL(path)})
+	d, err := dump.Split(r.store, b, dump.Options{Source: r.client.Document(path)})
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +176,7 @@ func (r *Reader) Admin(ctx context.Context, path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := fetch.CheckJSON(r.client.URL(path), b); err != nil {
+	if err := fetch.CheckJSON(r.client.Document(path), b); err != nil {
 		return nil, &mesh.UnreachableError{Source: r.spec, Err: err}
 	}
 	return b, nil

@@ -79,8 +79,8 @@ func TestExamineUnreachable(t *testing.T) {
 	other := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(other.Close)
 	for base, want := range map[string]string{
-		"http://127.0.0.1:1": "unreachable admin interface: GET URL/server_info: ",
-		other.URL:            "unreachable admin interface: GET URL/server_info: HTTP status 404",
+		"http://127.0.0.1:1": "unreachable admin interface: GET /server_info: ",
+		other.URL:            "unreachable admin interface: GET /server_info: HTTP status 404",
 	} {
 		got := examine(t, base, fetch.Options{})
 		if len(got) != 1 || !strings.HasPrefix(got[0], want) || !strings.HasSuffix(got[0], mesh.Everything) {

@@ -121,7 +121,7 @@ func (c *Client) ask(ctx context.Context, path string, read reading) ([]byte, in
 	case <-ctx.Done():
 		return nil, 0, context.Cause(ctx)
 	}
-	b, n, err := c.get(ctx, c.base+path, read)
+	b, n, err := c.get(ctx, path, read)
 	if err != nil && ctx.Err() != nil {
 		return nil, 0, context.Cause(ctx)
 	}
@@ -131,7 +131,8 @@ func (c *Client) ask(ctx context.Context, path string, read reading) ([]byte, in
 	return b, n, nil
 }
 
-func (c *Client) get(ctx context.Context, target string, read reading) ([]byte, int64, error) {
+func (c *Client) get(ctx context.Context, path string, read reading) ([]byte, int64, error) {
+	target := c.Document(path)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	limit, quiet, half := c.bounds(ctx)
@@ -140,7 +141,7 @@ func (c *Client) get(ctx context.Context, target string, read reading) ([]byte, 
 	silent := time.AfterFunc(quiet, func() { cancel(&lateError{after: quiet, half: half}) })
 	defer silent.Stop()
 
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL(path), nil)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -275,5 +276,26 @@ func CheckJSON(target string, body []byte) error {
 	}
 }
 
-// URL is the address of a path, for messages.
+// URL is the address of a path.
 func (c *Client) URL(path string) string { return c.base + path }
+
+// longQuery is how many bytes of a query say more than they hide. That of a selection by name is a long regular expression, and what was looked for
+// is told beside it.
+const longQuery = 40
+
+// Document names the document of a path in messages, which name the source before it: what the source's name tells is not said again.
+func (c *Client) Document(path string) string {
+	if bare, query, _ := strings.Cut(path, "?"); len(query) > longQuery {
+		path = bare + "?..."
+	}
+	base, err := url.Parse(c.base)
+	switch {
+	case err != nil || base.Host == "":
+		return c.base + path
+	case strings.HasSuffix(c.spec, strings.TrimSuffix(c.base, "/")):
+		return "/" + path
+	case c.spec == base.Hostname() && base.Path == "/":
+		return ":" + base.Port() + "/" + path
+	}
+	return c.base + path
+}

@@ -189,3 +189,18 @@ func TestCheckJSON(t *testing.T) {
 		}
 	}
 }
+
+// Messages name the source before the document, so that the document need not.
+func TestDocument(t *testing.T) {
+	for _, test := range []struct{ spec, base, path, want string }{
+		{"http://10.0.0.1:15000", "http://10.0.0.1:15000", "clusters?format=json", "/clusters?format=json"},
+		{"istiod+http://istiod:15014", "http://istiod:15014", "debug/syncz", "/debug/syncz"},
+		{"web-0.shop", "http://web-0.shop:15500", "certs", ":15500/certs"},
+		{"web-0.shop", "http://10.0.0.1:15000", "certs", "http://10.0.0.1:15000/certs"},
+		{"web-0.shop", "http://web-0.shop:15000", "config_dump?mask=static_clusters,dynamic_active_clusters&name_regex=x", ":15000/config_dump?..."},
+	} {
+		if got := fetch.New(test.spec, test.base, fetch.Options{}).Document(test.path); got != test.want {
+			t.Errorf("%s of %s: %q, want %q", test.path, test.spec, got, test.want)
+		}
+	}
+}

@@ -168,7 +168,7 @@ func (s *Source) get(ctx context.Context, path string) (text []byte, size int64,
 	if err != nil {
 		return nil, 0, explain(s.spec, err)
 	}
-	if err := fetch.CheckJSON(s.client.URL(path), b); err != nil {
+	if err := fetch.CheckJSON(s.client.Document(path), b); err != nil {
 		return nil, 0, &mesh.UnreachableError{Source: s.spec, Err: err}
 	}
 	return b, size, nil
@@ -361,7 +361,7 @@ func (r *reader) ask(ctx context.Context, req mesh.Request) (b []byte, size int6
 		}
 	}
 	b, size, err = r.source.client.JSON(ctx, path)
-	return b, size, r.source.client.URL(path), err
+	return b, size, r.source.client.Document(path), err
 }
 
 // Admin says what to ask instead: istiod knows what it sends, not what Envoy measures.

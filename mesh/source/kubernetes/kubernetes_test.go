@@ -305,7 +305,7 @@ func TestOneIstiodFails(t *testing.T) {
 		t.Errorf("proxies:\n%s", strings.Join(lines, "\n"))
 	}
 	want := []string{
-		"istiod istiod-2 of kube:test: GET http://istiod-2.istio-system:15014/debug/syncz: nothing listens on port 15014 in pod istiod-2.istio-system; is it the right port, and its container running?",
+		"istiod istiod-2 of kube:test: GET :15014/debug/syncz: nothing listens on port 15014 in pod istiod-2.istio-system; is it the right port, and its container running?",
 		"istiod istiod-3 of kube:test: its pod is Pending, not running",
 	}
 	if diff := cmp.Diff(want, failures); diff != "" {

@@ -251,9 +251,9 @@ func (a *app) openMesh(specs []string) (*mesh.Mesh, error) {
 		Namespace: a.options.cluster.namespace,
 		MaxFetch:  int64(a.options.maxFetch),
 		Store:     a.store,
-		Progress: func(stage string, done, total int) {
+		Progress: func(stage string, done, total int, waiting []string) {
 			a.transport.silent.Store(done < total)
-			a.say(fmt.Sprintf("%s: %d of %d proxies", stage, done, total))
+			a.say(howFar(stage, done, total, waiting))
 		},
 	}
 	if a.prompts {
@@ -261,6 +261,19 @@ func (a *app) openMesh(specs []string) (*mesh.Mesh, error) {
 		o.Confirm = a.confirmFetch
 	}
 	return mesh.New(sources, o), nil
+}
+
+// howFar says how far a question about many proxies is, and whom it waits for.
+func howFar(stage string, done, total int, waiting []string) string {
+	text := fmt.Sprintf("%s: %d of %d proxies", stage, done, total)
+	if len(waiting) == 0 {
+		return text
+	}
+	text += "; waiting for " + waiting[0]
+	if more := len(waiting) - 1; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 // session makes a session on the mesh that the flags name. What scripts print

@@ -158,7 +158,7 @@ func TestClusterLate(t *testing.T) {
 		stdout string
 		stderr []string
 	}{
-		{[]string{"--timeout", "1s", "-e", `proxy("lost-1").clusters()`}, exitUnreachable, "", []string{"cannot read lost-1.shop: GET http://lost-1.shop:15000/config_dump", "no answer within ", "half of the time there was"}},
+		{[]string{"--timeout", "1s", "-e", `proxy("lost-1").clusters()`}, exitUnreachable, "", []string{"cannot read lost-1.shop: GET :15000/config_dump?...: no answer", "no answer within ", "half of the time there was"}},
 		{[]string{"--timeout", "2s", "-e", `clusters(proxy=["lost-1", "details-v1*"]).names`}, exitIncomplete, "runs in details-v1-79dfbd6fff-t7c5k", []string{"left out: ", "lost-1.shop: GET "}},
 		{[]string{"--request-timeout", "200ms", "-e", `clusters(proxy=["lost-1", "details-v1*"]).names`, "-e", `clusters(proxy=["lost-1", "details-v1*"]).errors[0].proxy`}, exitIncomplete, "lost-1.shop", []string{"no answer within 200ms"}},
 		{[]string{"--request-timeout", "200ms", "--allow-partial", "-e", `clusters(proxy=["lost-1", "details-v1*"]).names`}, exitOK, "runs in details", []string{"no answer within 200ms"}},

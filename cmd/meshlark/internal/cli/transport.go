@@ -142,7 +142,9 @@ type countedBody struct {
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
-	b.t.say(fmt.Sprintf("%s: %.1f MB", b.what, float64(b.read)/1e6))
+	if n > 0 {
+		b.t.say(b.what + ": " + mesh.Size(b.read))
+	}
 	return n, err
 }
 
