@@ -237,6 +237,9 @@ func sidesOf(p *Proxy) (desired, actual *Proxy, err error) {
 		}
 		return p.on(mesh.Desired), p.on(mesh.Actual), nil
 	}
+	if missing == mesh.Desired && p.controlPlaneFailed() {
+		return nil, nil, fmt.Errorf("the %s configuration of %s: %w", missing, p.p.Name, p.p.Lacks(missing))
+	}
 	return nil, nil, fmt.Errorf("the %s configuration of %s: %w; %s", missing, p.p.Name, p.p.Lacks(missing), remedy)
 }
 

@@ -333,13 +333,15 @@ func (b *builder) proxies() {
 // syncCell is istioctl's cell: the state with the age of the last push, and of
 // EDS the share of the endpoints where it is known, or IGNORED for a type the
 // proxy does not watch. That it is not connected stands in the first of the
-// cells, which no table is too narrow for; those of a proxy of which nothing is
-// known are empty.
+// cells, which no table is too narrow for, or that a control plane which may
+// know it did not answer; those of a proxy of which nothing is known are empty.
 func syncCell(p *Proxy, short string) string {
 	t := p.syncOf(short)
 	switch {
 	case t == nil && p.p.Sync == nil && short == syncTypes[0].short && p.p.Connected != nil && !*p.p.Connected:
 		return "not connected"
+	case t == nil && p.p.Sync == nil && short == syncTypes[0].short && p.controlPlaneFailed():
+		return "unknown"
 	case t == nil && p.p.Sync == nil:
 		return ""
 	case t == nil:
@@ -358,6 +360,13 @@ func syncCell(p *Proxy, short string) string {
 		return string(t.s.Status)
 	}
 	return fmt.Sprintf("%s (%s)", t.s.Status, strings.Join(asides, ", "))
+}
+
+// controlPlaneFailed tells whether more would be known of the proxy if a control
+// plane could be asked.
+func (p *Proxy) controlPlaneFailed() bool {
+	var unreachable *mesh.UnreachableError
+	return errors.As(p.p.Lacks(mesh.Desired), &unreachable)
 }
 
 // rejections are the reasons for which the proxy rejects types.

@@ -40,37 +40,16 @@ func writeChecklist(w io.Writer, checks []builtins.Check, s Style) error {
 			out.WriteByte('\n')
 			continue
 		}
-		for n, line := range wrap(head, s.Width-margin) {
+		for n, line := range words(head, s.Width-margin) {
 			if n > 0 {
 				writeSpaces(out, margin)
 			}
 			out.WriteString(line + "\n")
 		}
-		for _, line := range wrap(message, s.Width-margin) {
+		for _, line := range words(message, s.Width-margin) {
 			writeSpaces(out, margin)
 			out.WriteString(line + "\n")
 		}
 	}
 	return out.Flush()
-}
-
-// wrap breaks text at its blanks into lines of at most width cells; a longer word has a line of its own. An empty text has no line.
-func wrap(text string, width int) []string {
-	var lines []string
-	line := ""
-	for _, word := range strings.Fields(text) {
-		switch {
-		case line == "":
-			line = word
-		case Width(line)+1+Width(word) <= width:
-			line += " " + word
-		default:
-			lines = append(lines, line)
-			line = word
-		}
-	}
-	if line != "" {
-		lines = append(lines, line)
-	}
-	return lines
 }

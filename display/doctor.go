@@ -17,11 +17,7 @@ func WriteFindings(w io.Writer, found []mesh.Finding, s Style) error {
 	out := bufio.NewWriter(w)
 	several := slices.ContainsFunc(found, func(f mesh.Finding) bool { return f.Source != "" && f.Source != found[0].Source })
 	below := func(text string, tone Tone) {
-		lines := []string{Clean(text)}
-		if s.Width > 0 {
-			lines = wrap(lines[0], max(s.Width-margin, shortest))
-		}
-		for _, line := range lines {
+		for _, line := range s.paragraph(Clean(text), margin) {
 			writeSpaces(out, margin)
 			out.WriteString(s.Paint(tone, line) + "\n")
 		}
@@ -75,11 +71,7 @@ func WriteFindings(w io.Writer, found []mesh.Finding, s Style) error {
 	}
 	out.WriteByte('\n')
 	for _, line := range openQuestions(found) {
-		lines := []string{Clean(line)}
-		if s.Width > 0 {
-			lines = wrap(lines[0], s.Width)
-		}
-		for _, l := range lines {
+		for _, l := range s.paragraph(Clean(line), 0) {
 			out.WriteString(l + "\n")
 		}
 	}

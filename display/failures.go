@@ -35,7 +35,37 @@ func WriteFailures(w io.Writer, failures []mesh.Failure, s Style, all bool) erro
 		if len(names) == 1 && strings.Contains(c.reason, names[0]) {
 			line = "left out: " + c.reason // it says itself what it is about
 		}
-		if _, err := fmt.Fprintln(w, s.Paint(Warn, Clean(line))); err != nil {
+		if err := writeWarning(w, line, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteFailuresAgain reminds of what an answer lacks for reasons that were told
+// before.
+func WriteFailuresAgain(w io.Writer, failures []mesh.Failure, s Style) error {
+	if len(failures) == 0 {
+		return nil
+	}
+	var subjects []string
+	for _, f := range failures {
+		// Reasons begin with what they are about where that is another thing than the source.
+		subject := f.Stage + " of " + failureSubject(f)
+		if head, _, ok := strings.Cut(f.Reason, ": "); ok && f.Proxy == "" && head != f.Reason {
+			subject = head
+		}
+		if !slices.Contains(subjects, subject) {
+			subjects = append(subjects, subject)
+		}
+	}
+	return writeWarning(w, "left out, as before: "+mesh.Some(subjects)+"; :refresh asks again", s)
+}
+
+// writeWarning writes a message that fits the terminal.
+func writeWarning(w io.Writer, message string, s Style) error {
+	for _, l := range s.Fold(Clean(message)) {
+		if _, err := fmt.Fprintln(w, s.Paint(Warn, l)); err != nil {
 			return err
 		}
 	}

@@ -26,11 +26,7 @@ func writeTrace(w io.Writer, t *builtins.Trace, s Style) error {
 func writeWhyNot(w io.Writer, v *builtins.WhyNot, s Style) error {
 	out := bufio.NewWriter(w)
 	for _, sentence := range v.Lines() {
-		lines := []string{Clean(sentence)}
-		if s.Width > 0 {
-			lines = wrap(lines[0], s.Width)
-		}
-		for i, line := range lines {
+		for i, line := range s.paragraph(Clean(sentence), 0) {
 			if i > 0 {
 				writeSpaces(out, gap)
 			}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/meshlark/meshlark/builtins"
+	"github.com/meshlark/meshlark/display"
 	"github.com/meshlark/meshlark/mesh"
 )
 
@@ -107,7 +108,7 @@ func helpCommand(ctx context.Context, s *Shell, topic string) error {
 		if err != nil {
 			return err
 		}
-		s.show(ctx, wrap(text, s.style().Width))
+		s.show(ctx, display.Wrap(text, s.style().Width))
 		return nil
 	}
 	width := 0
@@ -121,7 +122,7 @@ func helpCommand(ctx context.Context, s *Shell, topic string) error {
 	}
 	b.WriteString(keysHelp)
 	b.WriteString("\nhelp() lists what the language has.\n")
-	s.show(ctx, wrap(b.String(), s.style().Width))
+	s.show(ctx, display.Wrap(b.String(), s.style().Width))
 	return nil
 }
 
@@ -174,12 +175,14 @@ func sourceCommand(ctx context.Context, s *Shell, argument string) error {
 	}
 	s.o.Session.SetMesh(res.m, nil)
 	s.names.forget()
+	s.told = nil
 	return nil
 }
 
 func refreshCommand(_ context.Context, s *Shell, _ string) error {
 	s.o.Session.NewGeneration()
 	s.names.forget()
+	s.told = nil
 	s.note("what is asked from now on is read anew")
 	return nil
 }

@@ -3,6 +3,7 @@ package repl
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"github.com/meshlark/meshlark/builtins"
 	"github.com/meshlark/meshlark/display"
+	"github.com/meshlark/meshlark/mesh"
 	"github.com/meshlark/meshlark/session"
 )
 
@@ -188,11 +190,24 @@ func plain(v starlark.Value) (text string) {
 	return v.String() + "\n"
 }
 
-// missing tells what the answer lacks.
+// missing tells what the answer lacks: what was told before in short, what an
+// error tells not again.
 func (s *Shell) missing(out outcome) {
-	if len(out.Failures) > 0 {
-		display.WriteFailures(s.o.Stderr, out.Failures, s.style(), false)
+	var told, untold []mesh.Failure
+	for _, f := range out.Failures {
+		same := func(old mesh.Failure) bool { return old.Source == f.Source && old.Error() == f.Error() }
+		switch {
+		case out.err != nil && strings.Contains(out.err.Error(), f.Reason):
+		case slices.ContainsFunc(s.told, same):
+			told = append(told, f)
+		default:
+			untold = append(untold, f)
+		}
 	}
+	s.told = append(s.told, untold...)
+	style := s.style()
+	display.WriteFailures(s.o.Stderr, untold, style, false)
+	display.WriteFailuresAgain(s.o.Stderr, told, style)
 }
 
 // slow is when a person wants to know how long something took.

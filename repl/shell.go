@@ -70,9 +70,10 @@ type Shell struct {
 	context    string // as it was shown last
 	timing     bool   // whether every statement is timed
 	quit       bool
-	interrupts int         // Ctrl-C on an empty line, in a row
-	statements []statement // that worked, for :save
-	noHistory  bool        // it was said that the history is not kept
+	interrupts int            // Ctrl-C on an empty line, in a row
+	statements []statement    // that worked, for :save
+	noHistory  bool           // it was said that the history is not kept
+	told       []mesh.Failure // since the last :refresh
 
 	mu      sync.Mutex
 	working context.Context // of the evaluation that the person waits for; nil at the prompt
@@ -221,7 +222,7 @@ func (s *Shell) help(ctx context.Context, about string) {
 		s.fail(err)
 		return
 	}
-	s.show(ctx, wrap(text, s.style().Width))
+	s.show(ctx, display.Wrap(text, s.style().Width))
 }
 
 // showContext tells where questions go when that is another place than before.
@@ -275,7 +276,11 @@ func (s *Shell) fail(err error) {
 	lines := strings.Split(strings.TrimRight(display.CleanLines(text), "\n"), "\n")
 	for i, line := range lines {
 		if i == 0 || strings.HasPrefix(line, "error: ") {
-			lines[i] = style.Paint(display.Bad, line)
+			folded := style.Fold(line)
+			for n, l := range folded {
+				folded[n] = style.Paint(display.Bad, l)
+			}
+			lines[i] = strings.Join(folded, "\n")
 		}
 	}
 	fmt.Fprintln(s.o.Stderr, strings.Join(lines, "\n"))

@@ -292,7 +292,7 @@ func TestMore(t *testing.T) {
 }
 
 func TestWrap(t *testing.T) {
-	got := wrap("  name  one two three four five six\nplain text that is too long for it\nunbreakable-"+strings.Repeat("x", 30)+"\n", 24)
+	got := display.Wrap("  name  one two three four five six\nplain text that is too long for it\nunbreakable-"+strings.Repeat("x", 30)+"\n", 24)
 	want := "  name  one two three\n        four five six\nplain text that is too\nlong for it\nunbreakable-" + strings.Repeat("x", 30) + "\n"
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

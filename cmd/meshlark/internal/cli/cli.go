@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -230,7 +231,13 @@ func (a *app) report(err error) {
 	if usage != nil && usage.hint != "" {
 		text += "\n" + usage.hint
 	}
-	a.note("%s", a.errStyle.Paint(display.Bad, "meshlark: ")+display.CleanLines(text))
+	const lead = "meshlark: "
+	first, rest, more := strings.Cut(display.CleanLines(text), "\n")
+	message := strings.Join(a.errStyle.Fold(lead+first), "\n")
+	if more {
+		message += "\n" + rest
+	}
+	a.note("%s", a.errStyle.Paint(display.Bad, lead)+strings.TrimPrefix(message, lead))
 }
 
 // note writes a line beside the results.
