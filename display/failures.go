@@ -50,10 +50,9 @@ func WriteFailuresAgain(w io.Writer, failures []mesh.Failure, s Style) error {
 	}
 	var subjects []string
 	for _, f := range failures {
-		// Reasons begin with what they are about where that is another thing than the source.
-		subject := f.Stage + " of " + failureSubject(f)
-		if head, _, ok := strings.Cut(f.Reason, ": "); ok && f.Proxy == "" && head != f.Reason {
-			subject = head
+		subject := failureSubject(f)
+		if f.Stage != "open" { // not all of it
+			subject = f.Stage + " of " + subject
 		}
 		if !slices.Contains(subjects, subject) {
 			subjects = append(subjects, subject)
