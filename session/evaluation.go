@@ -130,9 +130,13 @@ func (e *evaluation) print(_ *starlark.Thread, msg string) {
 	}
 }
 
-// patience is how long an interrupted evaluation is given to end by itself
-// before it is left alone. A prompt is to be back within a tenth of a second.
-const patience = 50 * time.Millisecond
+// An interrupted evaluation is given a moment to end by itself before it is left
+// alone. A prompt is to be back within a tenth of a second; where a time limit
+// ended it nobody sits and waits, and it is worth more to learn where it was.
+const (
+	patience      = 50 * time.Millisecond
+	patienceLimit = time.Second
+)
 
 // await runs fn, which is the evaluation, and returns what it returns, or an
 // Error soon after the context ends.
@@ -143,7 +147,11 @@ func (e *evaluation) await(fn func() error) error {
 	select {
 	case err = <-done:
 	case <-e.ctx.Done():
-		timer := time.NewTimer(patience)
+		moment := patience
+		if errors.Is(e.ctx.Err(), context.DeadlineExceeded) {
+			moment = patienceLimit
+		}
+		timer := time.NewTimer(moment)
 		defer timer.Stop()
 		select {
 		case err = <-done:
