@@ -25,6 +25,12 @@ func TestUsualForm(t *testing.T) {
 		{"an Any", `{"filter_chains":[{"filters":[{"typed_config":{"@type":"t/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager","http_filters":{"name":"f"}}}]}]}`,
 			`{"filter_chains":[{"filters":[{"typed_config":{"@type":"t/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager","http_filters":[{"name":"f"}]}}]}]}`},
 		{"what is not known", `{"x":"true","metadata":{"filter_metadata":{"a":{"b":"true"}}},"filter_chains":null}`, `{"x":"true","metadata":{"filter_metadata":{"a":{"b":"true"}}},"filter_chains":null}`},
+		{"flags of YAML 1.1", `{"reuse_port":"on","use_original_dst":"No","freebind":"maybe"}`, `{"reuse_port":true,"use_original_dst":false,"freebind":"maybe"}`},
+		{"values of an enumeration", `{"traffic_direction":"inbound","drain_type":1,"address":{"socket_address":{"protocol":"0"}}}`,
+			`{"traffic_direction":"INBOUND","drain_type":"MODIFY_ONLY","address":{"socket_address":{"protocol":"TCP"}}}`},
+		{"values of an enumeration as they are printed, and unknown ones", `{"traffic_direction":"INBOUND","drain_type":9}`, `{"traffic_direction":"INBOUND","drain_type":9}`},
+		{"whole numbers with a fraction", `{"per_connection_buffer_limit_bytes":4e3,"address":{"socket_address":{"port_value":80.0}},"tcp_fast_open_queue_length":1.5}`,
+			`{"per_connection_buffer_limit_bytes":4000,"address":{"socket_address":{"port_value":80}},"tcp_fast_open_queue_length":1.5}`},
 		{"a text where a flag is not", `{"name":"true"}`, `{"name":"true"}`},
 	} {
 		if got := string(usualForm(nil, rawjson.Value(tc.in), m, 0)); got != tc.want {
