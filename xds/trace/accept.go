@@ -2,6 +2,7 @@ package trace
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,7 @@ func Accept(manager listener.HTTPManager, r *match.Request) (explain.Step, *Verd
 		case strings.Contains(r.Path, "#"):
 			return refuse(400, "path_normalization_failed", "the path has a fragment")
 		}
+		ok := false
 		body := manager.Fields()
 		action := body.Str("path_with_escaped_slashes_action")
 		if path, found := unescapeSlashes(r.Path); found && action != "" {
@@ -38,29 +40,37 @@ func Accept(manager listener.HTTPManager, r *match.Request) (explain.Step, *Verd
 			case "REJECT_REQUEST", "2":
 				return refuse(400, "path_normalization_failed", "the path has escaped slashes")
 			case "UNESCAPE_AND_REDIRECT", "3":
-				r.Path = normalize(path, manager)
+				if r.Path, ok = normalize(path, manager); !ok {
+					return refuse(400, "path_normalization_failed", "the path has %00")
+				}
 				return refuse(307, "path_normalization_failed", "the path has escaped slashes: redirect to "+r.Path)
 			case "UNESCAPE_AND_FORWARD", "4":
 				r.Path = path
 			}
 		}
-		r.Path = normalize(r.Path, manager)
+		if r.Path, ok = normalize(r.Path, manager); !ok {
+			return refuse(400, "path_normalization_failed", "the path has %00")
+		}
 	}
 	host(manager, r)
 	step.Answer = cmp.Or(r.Method, "GET") + " " + r.Host + " " + r.Path
 	return step, nil
 }
 
-func normalize(path string, manager listener.HTTPManager) string {
+// normalize does to a path what the settings say; ok is false for one that cannot be normalised.
+func normalize(path string, manager listener.HTTPManager) (normal string, ok bool) {
 	only := match.PathOnly(path)
 	rest := path[len(only):]
 	if manager.Fields().Get("normalize_path").IsTrue() {
+		if strings.Contains(only, "%00") {
+			return path, false
+		}
 		only = canonicalPath(only)
 	}
 	if manager.Fields().Get("merge_slashes").IsTrue() {
 		only = mergeSlashes(only)
 	}
-	return only + rest
+	return only + rest, true
 }
 
 var escapedSlashes = strings.NewReplacer("%2F", "/", "%2f", "/", "%5C", `\`, "%5c", `\`)
@@ -72,7 +82,8 @@ func unescapeSlashes(path string) (unescaped string, found bool) {
 	return out + path[len(only):], out != only
 }
 
-// canonicalPath resolves . and .. in a path, turns backslashes round, and decodes escapes of characters that need none (RFC 3986 section 6).
+// canonicalPath resolves . and .. in a path, turns backslashes round, decodes escapes of characters that need none (RFC 3986 section 6), and escapes those
+// that may not be in a path.
 func canonicalPath(path string) string {
 	var b strings.Builder
 	for i := 0; i < len(path); i++ {
@@ -87,6 +98,8 @@ func canonicalPath(path string) string {
 			} else {
 				b.WriteByte(c)
 			}
+		case c <= ' ' || c >= 0x7f || strings.IndexByte("\"<>^`{|}", c) >= 0:
+			fmt.Fprintf(&b, "%%%02X", c)
 		default:
 			b.WriteByte(c)
 		}

@@ -64,11 +64,9 @@ func scope(builder rawjson.Value, bodies []rawjson.Value, r *match.Request) (bod
 		found := false
 		if element := extractor.Get("element"); element.Exists() {
 			for _, part := range parts {
-				name, rest, cut := strings.Cut(part, element.Str("separator"))
-				if name == element.Str("key") {
-					if value, found = rest, true; !cut {
-						value = part
-					}
+				// An element that is only the key has no value, but is one.
+				if name, rest, _ := strings.Cut(part, element.Str("separator")); name == element.Str("key") {
+					value, found = rest, true
 					break
 				}
 			}

@@ -187,11 +187,33 @@ func TestInternalListener(t *testing.T) {
 	}
 }
 
+// The scope of a request is made of parts of its headers. An element that is only the key has an empty value.
+func TestScope(t *testing.T) {
+	scope := func(key, status string) string {
+		return `{"name":"s","key":{"fragments":[{"string_key":"` + key + `"}]},"route_configuration":{"virtual_hosts":[{"domains":["*"],
+			"routes":[{"match":{"prefix":"/"},"direct_response":{"status":` + status + `}}]}]}}`
+	}
+	scoped := strings.Replace(httpPort, `"rds":{"route_config_name":"9080"}`, `"scoped_routes":{"name":"by-header","scope_key_builder":{"fragments":[
+		{"header_value_extractor":{"name":"x-to","element_separator":";","element":{"key":"v","separator":"="}}}]},
+		"scoped_route_configurations_list":{"scoped_route_configurations":[`+scope("one", "201")+`,`+scope("", "202")+`,`+scope("v", "203")+`]}}`, 1)
+	p := newProxy("productpage", []string{virtualOutbound, scoped}, nil, nil)
+	for value, want := range map[string]int{"a=1;v=one;v=": 201, "v": 202, "v=": 202, "v=v": 203, "w=one": 404} {
+		r := request()
+		r.Headers = match.Headers{{Name: "x-to", Value: value}}
+		if got := trace.Run(p, nil, r).Verdict.Code; got != want {
+			t.Errorf("header %q: %d, want %d", value, got, want)
+		}
+	}
+}
+
 func TestAccept(t *testing.T) {
 	for _, tc := range []struct{ settings, host, path, want string }{
 		{``, "h:80", "/a/../b//c", "h:80 /a/../b//c"},
 		{`"normalize_path":true`, "h", "/a/../b//c?x=/../", "h /b//c?x=/../"},
 		{`"normalize_path":true,"merge_slashes":true`, "h", "/%61/./b//c/..", "h /a/b/"},
+		{`"normalize_path":true`, "h", `/a|"b"\c?"`, `h /a%7C%22b%22/c?"`},
+		{`"normalize_path":true`, "h", "/a%00b", "400 path_normalization_failed"},
+		{``, "h", "/a%00b", "h /a%00b"},
 		{`"merge_slashes":true`, "h", "//?q", "h //?q"},
 		{`"strip_any_host_port":true`, "[::1]:80", "/", "[::1] /"},
 		{`"strip_matching_host_port":true`, "h:80", "/", "h:80 /"},
