@@ -45,6 +45,7 @@ func TestString(t *testing.T) {
 func TestHeader(t *testing.T) {
 	newest, old := match.Version{}, match.ParseVersion("1.36.2")
 	two := match.Headers{{Name: "x", Value: "a"}, {Name: "x", Value: "b"}}
+	accepts := match.Headers{{Name: "accept", Value: "a"}, {Name: "x", Value: "x"}, {Name: "accept", Value: "b"}}
 	for _, tc := range []struct {
 		matcher string
 		headers match.Headers
@@ -52,7 +53,9 @@ func TestHeader(t *testing.T) {
 		want    bool
 	}{
 		{`{"name":"X","string_match":{"exact":"b"}}`, two, newest, true},
-		{`{"name":"x","string_match":{"exact":"b"}}`, two, old, false}, // joined before 1.39
+		{`{"name":"x","string_match":{"exact":"b"}}`, two, old, false},             // joined before 1.39
+		{`{"name":"accept","string_match":{"exact":"b"}}`, accepts, newest, false}, // always one line
+		{`{"name":"accept","string_match":{"exact":"a,b"}}`, accepts, newest, true},
 		{`{"name":"x","string_match":{"exact":"a,b"}}`, two, old, true},
 		{`{"name":"x","string_match":{"exact":"b"},"invert_match":true}`, two, newest, false},
 		{`{"name":"y","string_match":{"exact":"b"},"invert_match":true}`, two, newest, false}, // absent
@@ -82,8 +85,9 @@ func TestParameterAndCookie(t *testing.T) {
 		`{"name":"b"}`: true,
 		`{"name":"b","string_match":{"exact":""}}`:    true,
 		`{"name":"c","string_match":{"exact":"%20"}}`: true,
-		`{"name":"d","present_match":false}`:          true,
-		`{"name":"a","present_match":false}`:          false,
+		`{"name":"a=1"}`:                     false,
+		`{"name":"d","present_match":false}`: true,
+		`{"name":"a","present_match":false}`: false,
 	} {
 		if got := match.NewParameterMatch(rawjson.Value(matcher)).Match(r); got != want {
 			t.Errorf("query %s: %t, want %t", matcher, got, want)

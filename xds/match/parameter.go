@@ -52,7 +52,7 @@ func (p ParameterMatch) Why(r *Request) string {
 // Parameter is the first value of a query parameter of a path, not decoded. One without = has the value "".
 func Parameter(path, name string) (value string, ok bool) {
 	_, query, found := strings.Cut(path, "?")
-	if !found || name == "" && query == "" {
+	if !found || name == "" && query == "" || strings.ContainsAny(name, "=&") {
 		return "", false
 	}
 	// Searched for by its name: a long query may be looked through for every route of a table.

@@ -2,6 +2,7 @@ package match
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -9,7 +10,7 @@ import (
 // A Request is what is known of an HTTP request and of the connection it came by, as Envoy sees it when it looks for a route.
 type Request struct {
 	Method string // GET when ""
-	Scheme string // http or https; by Connection.TLS when ""
+	Scheme string // http or https; see SchemeOr for ""
 	Host   string // the Host header, :authority
 	Path   string // with the query; "" for a CONNECT request that has none
 	// Headers are all others. Their names are in lower case.
@@ -62,7 +63,7 @@ type Header struct{ Name, Value string }
 // Headers are header lines in order.
 type Headers []Header
 
-// Values are the values of all lines of that name, which has to be in lower case.
+// Values are the values of all lines of that name, which has to be in lower case; one value where Envoy makes one line of them.
 func (h Headers) Values(name string) []string {
 	var out []string
 	for _, line := range h {
@@ -70,15 +71,23 @@ func (h Headers) Values(name string) []string {
 			out = append(out, line.Value)
 		}
 	}
+	if len(out) > 1 && joined(name) {
+		full := slices.DeleteFunc(out, func(value string) bool { return value == "" })
+		return []string{strings.Join(full, ",")}
+	}
 	return out
 }
 
-// Get is the value of the first line of that name, which has to be in lower case.
+// Get is the first of Values.
 func (h Headers) Get(name string) (value string, ok bool) {
-	for _, line := range h {
-		if line.Name == name {
-			return line.Value, true
+	for i, line := range h {
+		if line.Name != name {
+			continue
 		}
+		if joined(name) {
+			return h[i:].Values(name)[0], true
+		}
+		return line.Value, true
 	}
 	return "", false
 }
@@ -125,10 +134,13 @@ func (r *Request) method() string {
 	return r.Method
 }
 
-// SchemeOr is Scheme or, when it is "", what the connection stands for.
+// SchemeOr is Scheme or, when it is "", what x-forwarded-proto says, or else the connection.
 func (r *Request) SchemeOr() string {
 	if r.Scheme != "" {
 		return r.Scheme
+	}
+	if proto := lower(r.ForwardedProto()); proto == "http" || proto == "https" {
+		return proto
 	}
 	if r.Connection.TLS {
 		return "https"
