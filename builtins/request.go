@@ -13,11 +13,12 @@ import (
 var (
 	headersParam = Param{Name: "headers", Type: "dict|list", Default: "{}",
 		Doc: "its headers: a dict of texts, or of lists of texts for headers that come several times; or a list of pairs"}
-	sourceIPParam  = Param{Name: "source_ip", Type: "string", Default: `""`, Doc: "the client's IP address"}
-	randomParam    = Param{Name: "random", Type: "int", Default: "None", Doc: "the request's random number, which decides fractions and weights; without it shares are given"}
-	runtimeParam   = Param{Name: "runtime", Type: "dict", Default: "{}", Doc: "runtime values by key"}
-	metadataParam  = Param{Name: "metadata", Type: "dict", Default: "{}", Doc: "dynamic metadata, a dict by the name of each filter"}
-	principalParam = Param{Name: "principal", Type: "string", Default: `""`,
+	sourceIPParam    = Param{Name: "source_ip", Type: "string", Default: `""`, Doc: "the client's IP address"}
+	randomParam      = Param{Name: "random", Type: "int", Default: "None", Doc: "the request's random number, which decides fractions and weights; without it shares are given"}
+	runtimeParam     = Param{Name: "runtime", Type: "dict", Default: "{}", Doc: "runtime values by key"}
+	filterStateParam = Param{Name: "filter_state", Type: "dict", Default: "{}", Doc: "objects of the filter state by key, as texts"}
+	metadataParam    = Param{Name: "metadata", Type: "dict", Default: "{}", Doc: "dynamic metadata, a dict by the name of each filter"}
+	principalParam   = Param{Name: "principal", Type: "string", Default: `""`,
 		Doc: "the identity in the client's certificate, as spiffe://cluster.local/ns/default/sa/web; \"\" for no certificate"}
 )
 
@@ -156,6 +157,24 @@ func decodedDict(c *Call, name string) (map[string]any, error) {
 	return out, nil
 }
 
+// stateOf reads objects of the filter state.
+func stateOf(c *Call) (map[string]string, error) {
+	objects, ok := c.Value("filter_state").(starlark.IterableMapping)
+	if !ok {
+		return nil, nil
+	}
+	state := map[string]string{}
+	for k, v := range starlark.Entries(objects) {
+		key, isKey := starlark.AsString(k)
+		value, isText := starlark.AsString(v)
+		if !isKey || !isText {
+			return nil, fmt.Errorf("filter_state: got a %s with the key %s, want texts", v.Type(), k)
+		}
+		state[key] = value
+	}
+	return state, nil
+}
+
 // addressOf reads an argument that is an IP address; "" is none.
 func addressOf(c *Call, name string) (netip.Addr, error) {
 	s := c.Text(name)
@@ -164,7 +183,7 @@ func addressOf(c *Call, name string) (netip.Addr, error) {
 	}
 	ip, err := netip.ParseAddr(s)
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("%s: %s is no IP address", name, quoteText(s))
+		return netip.Addr{}, fmt.Errorf("%s: %s is no IP address", name, quoteText(clip(s, 80)))
 	}
 	return ip.Unmap(), nil
 }

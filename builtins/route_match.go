@@ -79,7 +79,12 @@ func (m *routeMatch) leaving() match.Headers {
 	if m.Path != "" {
 		out = append(out, match.Header{Name: ":path", Value: m.Path})
 	}
-	return append(out, m.RequestHeaders...)
+	for _, h := range m.RequestHeaders {
+		if _, there := out.Get(h.Name); !there {
+			out = append(out, match.Header{Name: h.Name, Value: strings.Join(m.RequestHeaders.Values(h.Name), ",")})
+		}
+	}
+	return out
 }
 
 // headerDict gives header lines as a dict. The values of lines of one name are joined with commas, which is how Envoy's own conditions see
@@ -108,7 +113,7 @@ func (b *builder) routeMatches() {
 		headersParam,
 		{Name: "tls", Type: "bool", Default: "False", Doc: "whether it came by TLS: x-forwarded-proto is https"},
 		{Name: "internal", Type: "bool", Default: "False", Doc: "whether it is from inside: x-envoy-internal is true"},
-		sourceIPParam, randomParam, runtimeParam, metadataParam, principalParam,
+		sourceIPParam, randomParam, runtimeParam, metadataParam, principalParam, filterStateParam,
 	}), "RouteMatch", "Which route a request takes through this table and what becomes of it there. None for an argument is as if it were left out. The table is taken by itself: what a connection manager does before (normalising the path, stripping the host's port, discarding headers) is not done, filters are not run, and whether clusters exist is not asked.",
 		`proxy("productpage-v1").routes("9080")[0].match(host="reviews:9080", path="/reviews/7", headers={"end-user": "jason"})`, routeMatchMethod)
 }
@@ -119,7 +124,12 @@ func routeMatchMethod(c *Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
+	proto := r.SchemeOr()
+	if r.FilterState, err = stateOf(c); err != nil {
+		return nil, err
+	}
 	if c.Bool("tls") {
+		proto = "https"
 		r.Connection.TLS, r.Connection.Transport = true, "tls"
 	}
 	add := func(name, value string) {
@@ -127,7 +137,7 @@ func routeMatchMethod(c *Call) (starlark.Value, error) {
 			r.Headers = append(r.Headers, match.Header{Name: name, Value: value})
 		}
 	}
-	add("x-forwarded-proto", r.SchemeOr())
+	add("x-forwarded-proto", proto)
 	if c.Bool("internal") {
 		add("x-envoy-internal", "true")
 	}

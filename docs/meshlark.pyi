@@ -524,7 +524,7 @@ class RouteConfig(Resource):
         """The names of the clusters it names anywhere, whether the proxy has them or not; clusters() gives those it has."""
     def clusters(self) -> Clusters:
         """The clusters it names anywhere, as the proxy has them."""
-    def match(self, method: str = "GET", host: str = "", path: str = "/", headers: dict | list | tuple | Collection = {}, tls: bool = False, internal: bool = False, source_ip: str = "", random: int | None = None, runtime: dict = {}, metadata: dict = {}, principal: str = "") -> RouteMatch:
+    def match(self, method: str = "GET", host: str = "", path: str = "/", headers: dict | list | tuple | Collection = {}, tls: bool = False, internal: bool = False, source_ip: str = "", random: int | None = None, runtime: dict = {}, metadata: dict = {}, principal: str = "", filter_state: dict = {}) -> RouteMatch:
         """Which route a request takes through this table and what becomes of it there. None for an argument is as if it were left out. The table is taken by itself: what a connection manager does before (normalising the path, stripping the host's port, discarding headers) is not done, filters are not run, and whether clusters exist is not asked."""
 
 class RouteConfigs(Collection):

@@ -93,7 +93,12 @@ func (r Route) ClusterPlugin() string {
 	if name := r.action(ToClusterPlugin).Text(); name != "" {
 		return name
 	}
-	return extension.New(r.action("inline_cluster_specifier_plugin", "extension")).Name
+	return r.InlineClusterPlugin().Name
+}
+
+// InlineClusterPlugin is the extension that names the cluster where the route itself has it, rather than the name of one that its table has.
+func (r Route) InlineClusterPlugin() extension.Config {
+	return extension.New(r.action("inline_cluster_specifier_plugin", "extension"))
 }
 
 // A WeightedCluster is one of the clusters a route spreads requests over.

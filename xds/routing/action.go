@@ -17,7 +17,11 @@ func (t *Table) act(out *Result, h *host, e *entry, r *match.Request, s *split, 
 	out.Action = e.view.Action()
 	changed := *r
 	changed.Headers = slices.Clone(r.Headers)
-	f := &formatter{request: &changed, response: &out.ResponseHeaders, route: out.Route, metadata: e.view.Fields().Get("metadata", "filter_metadata")}
+	f := &formatter{
+		request: &changed, response: &out.ResponseHeaders, route: out.Route,
+		metadata:     e.view.Fields().Get("metadata", "filter_metadata"),
+		hostMetadata: h.view.Fields().Get("metadata", "filter_metadata"),
+	}
 	levels := []headerRules{e.rules, h.headers, t.headers}
 	if t.specificWins {
 		slices.Reverse(levels)
@@ -26,11 +30,21 @@ func (t *Table) act(out *Result, h *host, e *entry, r *match.Request, s *split, 
 	case route.Redirects, route.DirectResponse:
 		t.answer(out, e, &changed, f)
 	default:
+		if e.view.Fields().Get("route").Exists() {
+			name, named := h.virtualCluster(r)
+			out.VirtualCluster = name
+			if named {
+				f.virtualCluster = name
+			}
+		}
 		out.Clusters = s.total()
 		chosen := e.forward(out, &changed, f, levels, s.clusters[branch], t.known)
 		levels = append([]headerRules{chosen}, levels...)
 	}
 	f.details = out.Details
+	if f.phase == sending {
+		f.phase = receiving
+	}
 	for _, level := range levels {
 		f.apply(&out.ResponseHeaders, level.responseAdd, level.responseRemove, &out.ResponseRemoved)
 	}
@@ -66,10 +80,10 @@ func (e *entry) forward(out *Result, r *match.Request, f *formatter, levels []he
 			out.Weights = append(out.Weights, explain.Share{Name: name, Share: float64(c.weights[i]) / float64(c.total)})
 		}
 	}
-	before := r.Host
 	if c.fixed < 0 && len(c.names) == 1 {
 		c.fixed = 0
 	}
+	host := "" // of the weighted cluster
 	if c.fixed >= 0 {
 		out.Cluster = c.names[c.fixed]
 		f.cluster = out.Cluster
@@ -77,9 +91,7 @@ func (e *entry) forward(out *Result, r *match.Request, f *formatter, levels []he
 		var entry rawjson.Value
 		chosen, entry = e.weighted(c.index[c.fixed])
 		out.addCriteria(entry.Get("metadata_match"))
-		if host := entry.Str("host_rewrite_literal"); host != "" {
-			r.Host, out.Host = host, host
-		}
+		host = entry.Str("host_rewrite_literal")
 	}
 	missing := out.Cluster != "" && known != nil && !known(out.Cluster)
 	if missing || out.Cluster == "" && c.note == "" && len(out.Clusters) == 0 {
@@ -89,11 +101,14 @@ func (e *entry) forward(out *Result, r *match.Request, f *formatter, levels []he
 		} else {
 			out.Reason += ", which names no cluster"
 		}
-		f.answered, f.flags, f.details, f.cluster = true, out.Flags, out.Details, ""
-		out.Host = before
+		f.phase, f.flags, f.details, f.cluster, f.virtualCluster = answering, out.Flags, out.Details, "", ""
 		return chosen
 	}
-	for _, level := range append([]headerRules{chosen}, levels...) {
+	f.apply(&r.Headers, chosen.requestAdd, chosen.requestRemove, nil)
+	if host != "" {
+		r.Host, out.Host = host, host
+	}
+	for _, level := range levels {
 		f.apply(&r.Headers, level.requestAdd, level.requestRemove, nil)
 	}
 	original := r.Path
@@ -240,7 +255,7 @@ func (e *entry) replacePath(path string, rewrite route.Rewrite) string {
 // answer is for a route that Envoy answers itself: a redirect or a direct response.
 func (t *Table) answer(out *Result, e *entry, r *match.Request, f *formatter) {
 	out.Details = "direct_response"
-	f.answered = true
+	f.phase = answering
 	var redirect route.Redirect
 	if response, ok := e.view.Response(); ok {
 		out.Code = int(response.Status)

@@ -103,7 +103,7 @@ func (f *formatter) json(dst []byte, v rawjson.Value, absent string) []byte {
 }
 
 // numbers are the commands whose values are numbers in JSON.
-var numbers = map[string]bool{"RESPONSE_CODE": true, "DOWNSTREAM_LOCAL_PORT": true, "DOWNSTREAM_REMOTE_PORT": true}
+var numbers = map[string]bool{"RESPONSE_CODE": true, "UPSTREAM_REQUEST_ATTEMPT_COUNT": true, "DOWNSTREAM_LOCAL_PORT": true, "DOWNSTREAM_REMOTE_PORT": true}
 
 // plain is a value of metadata as text: a text as it is, null as nothing, all else as JSON.
 func plain(v any) *string {

@@ -35,12 +35,17 @@ type entry struct {
 	validated  rawjson.Value
 	fraction   rawjson.Value
 
-	rules headerRules
+	plugin extension.Config // that names the cluster
+	rules  headerRules
 }
 
-func newEntry(view route.Route, where string) *entry {
+// newEntry compiles a route. Plugins are the table's cluster specifier plugins, which routes refer to by name.
+func newEntry(view route.Route, where string, plugins rawjson.Value) *entry {
 	view = view.Index()
 	e := &entry{view: view, where: where, object: view.Config()}
+	if view.Action() == route.ToClusterPlugin {
+		e.plugin = clusterPlugin(view, plugins)
+	}
 	for key, v := range view.Body().Members() {
 		e.rules.read(key, v)
 	}
@@ -88,6 +93,19 @@ func newEntry(view route.Route, where string) *entry {
 		}
 	}
 	return e
+}
+
+// clusterPlugin is the extension that names the cluster of a route: its own, or one of the table's that it refers to.
+func clusterPlugin(view route.Route, plugins rawjson.Value) extension.Config {
+	if inline := view.InlineClusterPlugin(); inline.Type != "" {
+		return inline
+	}
+	for v := range plugins.Elems() {
+		if c := extension.New(v.Get("extension")); c.Name == view.ClusterPlugin() {
+			return c
+		}
+	}
+	return extension.Config{}
 }
 
 func (e *entry) candidate(won bool, why string) explain.Candidate {
@@ -235,7 +253,7 @@ func (h *host) treeEntries(action extension.Config) (entries []*entry, ok bool) 
 		if !found {
 			view = route.NewRoute(v)
 		}
-		entries = append(entries, newEntry(view, where))
+		entries = append(entries, newEntry(view, where, h.plugins))
 	}
 	switch {
 	case action.Is("Route"):

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,17 +14,28 @@ import (
 
 // A formatter fills in Envoy's format strings (%REQ(:path)%) for one request.
 type formatter struct {
-	request    *match.Request // as it is at the moment, with what has been changed so far
-	response   *match.Headers
-	route      string
-	cluster    string
-	metadata   rawjson.Value // of the route, by filter
-	reply      *string       // the body of Envoy's own answer, where a format can have it
-	answered   bool          // whether Envoy answers by itself, with flags and details as in its access log
-	flags      string
-	details    string
-	unmodelled []string
+	request        *match.Request // as it is at the moment, with what has been changed so far
+	response       *match.Headers
+	route          string
+	cluster        string
+	virtualCluster string
+	metadata       rawjson.Value // of the route, by filter
+	hostMetadata   rawjson.Value // of the virtual host, by filter
+	reply          *string       // the body of Envoy's own answer, where a format can have it
+	phase          phase
+	flags          string // of Envoy's own answer, as in its access log
+	details        string
+	unmodelled     []string
 }
+
+// A phase is when formats are filled in. What there is to be told grows with it.
+type phase byte
+
+const (
+	sending   phase = iota // the request is on its way to the cluster: nobody is connected to, and there is no response
+	receiving              // the response of the cluster, of which nothing is known
+	answering              // an answer of Envoy's own
+)
 
 // format fills in a text. A command that has no value gives "".
 func (f *formatter) format(text string) string { return f.formatOr(text, "") }
@@ -115,59 +125,62 @@ func (f *formatter) command(text string) (value string, ok bool) {
 
 // value gives the value of a command, nil when it has none; known is false for a command that is not modelled.
 func (f *formatter) value(name, args string) (value *string, known bool) {
-	c := &f.request.Connection
-	some := func(text string) (*string, bool) {
-		if text == "" {
-			return nil, true
-		}
-		return &text, true
-	}
-	ip := func(ap netip.AddrPort) (*string, bool) {
-		if !ap.IsValid() {
-			return nil, true
-		}
-		return some(ap.Addr().Unmap().String())
-	}
-	whole := func(ap netip.AddrPort) (*string, bool) {
-		if !ap.IsValid() {
-			return nil, true
-		}
-		return some(netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()).String())
-	}
+	known = f.phase != receiving
 	switch name {
-	case "REQ", "REQUEST_HEADER":
+	case "REQ", "REQUEST_HEADER", "STREAM_INFO_REQ":
 		return firstOf(args, f.request.First), true
+	case "REQ_WITHOUT_QUERY":
+		value := firstOf(args, f.request.First)
+		if value != nil {
+			*value, _, _ = strings.Cut(*value, "?")
+		}
+		return value, true
 	case "RESP", "RESPONSE_HEADER":
-		if f.response == nil {
-			return nil, false
-		}
 		value := firstOf(args, f.response.Get)
-		return value, value != nil || f.answered // what an upstream sends is not known
+		return value, known || value != nil
 	case "PATH":
-		return some(f.path(args))
+		return optional(f.path(args)), true
 	case "QUERY_PARAM":
-		value, ok := match.Parameter(f.request.Path, args)
-		if !ok {
-			return nil, true
+		if value, ok := match.DecodedParameter(f.request.Path, args); ok {
+			return &value, true
 		}
-		if decoded, err := url.PathUnescape(value); err == nil {
-			value = decoded
+		return nil, true
+	case "QUERY_PARAMS":
+		if _, query, ok := strings.Cut(f.request.Path, "?"); ok {
+			return &query, args != "DECODED"
 		}
-		return &value, true
+		return nil, true
+	case "COALESCE":
+		return f.coalesce(rawjson.Value(args))
 	case "ROUTE_NAME":
-		return some(f.route)
+		return optional(f.route), true
 	case "UPSTREAM_CLUSTER", "UPSTREAM_CLUSTER_RAW":
-		return some(f.cluster)
+		return optional(f.cluster), true
+	case "VIRTUAL_CLUSTER_NAME":
+		return optional(f.virtualCluster), true
 	case "RESPONSE_CODE":
-		// What an upstream answers is not known, and when Envoy makes an answer of its own the code is not set yet.
-		zero := "0"
-		return &zero, f.answered
+		zero := "0" // when Envoy makes an answer of its own the code is not set yet
+		return &zero, known
 	case "RESPONSE_FLAGS":
 		flags := cmp.Or(f.flags, "-")
-		return &flags, f.answered
+		return &flags, known
+	case "RESPONSE_FLAGS_LONG":
+		none := "-"
+		return &none, known && f.flags == ""
 	case "RESPONSE_CODE_DETAILS":
-		value, _ := some(f.details)
-		return value, f.answered
+		return optional(f.details), known
+	case "UPSTREAM_REQUEST_ATTEMPT_COUNT":
+		count := "1"
+		if f.phase == answering {
+			count = "0"
+		}
+		return &count, known
+	case "UPSTREAM_HOST", "UPSTREAM_LOCAL_ADDRESS", "UPSTREAM_PROTOCOL", "UPSTREAM_METADATA", "UPSTREAM_TRANSPORT_FAILURE_REASON", "TRAILER", "RESPONSE_TRAILER", "GRPC_STATUS":
+		return nil, known
+	case "FILTER_STATE", "PER_REQUEST_STATE":
+		key, plain := strings.CutSuffix(args, ":PLAIN")
+		value, ok := f.request.FilterState[key]
+		return &value, ok && (plain || name == "PER_REQUEST_STATE")
 	case "LOCAL_REPLY_BODY":
 		return f.reply, true
 	case "DYNAMIC_METADATA":
@@ -183,38 +196,88 @@ func (f *formatter) value(name, args string) (value *string, known bool) {
 				return nil, true // a route without metadata
 			}
 			return metadataValue(v, metadataPath(rest)), true
+		case "VIRTUAL_HOST":
+			v, err := rawjson.Decode(f.hostMetadata)
+			if err != nil {
+				return nil, true
+			}
+			return metadataValue(v, metadataPath(rest)), true
 		}
 		return nil, false
-	case "REQUESTED_SERVER_NAME":
-		return some(c.SNI)
-	case "DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT":
-		return ip(c.Remote())
-	case "DOWNSTREAM_REMOTE_ADDRESS":
-		return whole(c.Remote())
-	case "DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT":
-		return ip(c.Direct())
-	case "DOWNSTREAM_DIRECT_REMOTE_ADDRESS":
-		return whole(c.Direct())
-	case "DOWNSTREAM_LOCAL_ADDRESS":
-		return whole(c.Destination)
-	case "DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT":
-		return ip(c.Destination)
-	case "DOWNSTREAM_REMOTE_PORT":
-		if !c.Remote().IsValid() || c.Remote().Port() == 0 {
-			return nil, true
-		}
-		return some(strconv.Itoa(int(c.Remote().Port())))
-	case "DOWNSTREAM_LOCAL_PORT":
-		if !c.Destination.IsValid() {
-			return nil, true
-		}
-		return some(strconv.Itoa(int(c.Destination.Port())))
-	case "DOWNSTREAM_PEER_URI_SAN":
-		return some(strings.Join(c.Peer.URISANs, ","))
-	case "DOWNSTREAM_PEER_SUBJECT":
-		return some(c.Peer.Subject)
+	}
+	return connectionValue(&f.request.Connection, name)
+}
+
+// connectionValue gives the value of a command about the client's connection; see formatter.value.
+func connectionValue(c *match.Connection, name string) (value *string, known bool) {
+	text, ok := strings.CutPrefix(name, "DOWNSTREAM_")
+	if !ok {
+		return optional(c.SNI), name == "REQUESTED_SERVER_NAME"
+	}
+	switch text {
+	case "PEER_URI_SAN":
+		return optional(strings.Join(c.Peer.URISANs, ",")), true
+	case "PEER_DNS_SAN":
+		return optional(strings.Join(c.Peer.DNSSANs, ",")), true
+	case "PEER_SUBJECT":
+		return optional(c.Peer.Subject), true
+	}
+	if ofTLS := strings.HasPrefix(text, "PEER_") || strings.HasPrefix(text, "TLS_") || strings.HasPrefix(text, "LOCAL_") && (strings.HasSuffix(text, "_SAN") || strings.HasSuffix(text, "_SUBJECT")); ofTLS {
+		return nil, !c.TLS && !c.Peer.Presented
+	}
+	var end netip.AddrPort
+	side, what, _ := strings.Cut(text, "_ADDRESS")
+	side, ofPort := strings.CutSuffix(side, "_PORT")
+	switch side {
+	case "REMOTE":
+		end = c.Remote()
+	case "DIRECT_REMOTE":
+		end = c.Direct()
+	case "LOCAL":
+		end = c.Destination
+	}
+	switch {
+	case !end.IsValid():
+	case ofPort:
+		return optional(strconv.Itoa(int(end.Port()))), end.Port() != 0
+	case what == "":
+		// An address of X-Forwarded-For has port 0 for Envoy too.
+		return optional(netip.AddrPortFrom(end.Addr().Unmap(), end.Port()).String()), end.Port() != 0 || side == "REMOTE" && c.RemoteIP.IsValid()
+	case what == "_WITHOUT_PORT":
+		return optional(end.Addr().Unmap().String()), true
 	}
 	return nil, false
+}
+
+// optional is a value that there is none of when it is "".
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// coalesce gives the value of the first of several commands that has one. JSON lists them, by name or with command, param and max_length.
+func (f *formatter) coalesce(list rawjson.Value) (value *string, known bool) {
+	for v := range list.Get("operators").Elems() {
+		name := v.Text()
+		if v.Kind() == rawjson.Object {
+			name = v.Str("command")
+		}
+		value, known = f.value(name, v.Str("param"))
+		if !known {
+			return nil, false
+		}
+		if value == nil || *value == "" {
+			continue
+		}
+		text := *value
+		if limit, ok := v.Get("max_length").Uint(); ok && limit < uint64(len(text)) {
+			text = text[:limit]
+		}
+		return &text, true
+	}
+	return nil, true
 }
 
 // metadataPath is where a command looks in metadata: namespace:key:key, or as Envoy wrote it before, ["namespace", "key"].

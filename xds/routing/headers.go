@@ -1,7 +1,6 @@
 package routing
 
 import (
-	"encoding/base64"
 	"slices"
 
 	"github.com/meshlark/meshlark/xds/match"
@@ -41,13 +40,7 @@ func (f *formatter) apply(headers *match.Headers, add, remove rawjson.Value, rem
 	var overwrite, additions []match.Header
 	for option := range add.Elems() {
 		name := match.Lower(option.Str("header", "key"))
-		text := option.Str("header", "value")
-		if raw := option.Str("header", "raw_value"); raw != "" && text == "" {
-			if decoded, err := base64.StdEncoding.DecodeString(raw); err == nil {
-				text = string(decoded)
-			}
-		}
-		value := f.format(text)
+		value := f.format(option.Str("header", "value")) // a raw_value is not looked at
 		if name == "" || value == "" && !option.Get("keep_empty_value").IsTrue() {
 			continue
 		}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/meshlark/meshlark/xds/explain"
 	"github.com/meshlark/meshlark/xds/match"
@@ -19,6 +21,9 @@ func (t *Table) Match(r *match.Request) Result {
 		return out.noRoute("no virtual host for host " + fmt.Sprintf("%q", r.Host))
 	}
 	out.HostFound, out.VirtualHost, out.HostView = true, h.name, h.view
+	if r.ForwardedProto() == "" {
+		return out.noRoute("x-forwarded-proto is empty, and then Envoy looks for no route")
+	}
 	if step, location, redirects := h.requireTLS(r); redirects {
 		out.Steps = append(out.Steps, step)
 		out.Found, out.Action, out.Redirect, out.Code, out.Details = true, route.Redirects, location, 301, "direct_response"
@@ -55,16 +60,13 @@ func (t *Table) Match(r *match.Request) Result {
 	if len(branches) > 1 || !branches[0].fraction.Always() {
 		out.Routes = split.routes()
 	}
-	if out.View.Fields().Get("route").Exists() {
-		out.VirtualCluster = h.virtualCluster(r)
-	}
 	t.act(&out, h, e, r, split, best)
 	return out
 }
 
-// virtualCluster is the name of the virtual cluster a request is counted for.
-func (h *host) virtualCluster(r *match.Request) string {
-	name := ""
+// virtualCluster is the name of the virtual cluster a request is counted for. It is other, and named is false, where the virtual host has some and none
+// fits.
+func (h *host) virtualCluster(r *match.Request) (name string, named bool) {
 	for v := range h.view.Fields().Get("virtual_clusters").Elems() {
 		name = "other"
 		fits := true
@@ -72,10 +74,10 @@ func (h *host) virtualCluster(r *match.Request) string {
 			fits = fits && match.NewHeaderMatch(condition).Match(r)
 		}
 		if fits {
-			return v.Str("name")
+			return v.Str("name"), true
 		}
 	}
-	return name
+	return name, false
 }
 
 func (r Result) noRoute(reason string) Result {
@@ -205,8 +207,9 @@ func (e *entry) clusters(r *match.Request) clustersOf {
 		name, _ := r.First(match.Lower(e.view.ClusterHeader()))
 		return one(name)
 	case route.ToClusterPlugin:
-		c := one("")
-		c.note = "cluster specifier plugin " + e.view.ClusterPlugin()
+		name, note := e.pluginCluster(r)
+		c := one(name)
+		c.note = note
 		return c
 	case route.ToWeightedClusters:
 	default:
@@ -237,7 +240,8 @@ func (e *entry) clusters(r *match.Request) clustersOf {
 	}
 	if name := body.Str("header_name"); name != "" {
 		if values := r.Values(match.Lower(name)); len(values) == 1 {
-			if n, ok := match.RuntimeUint(values[0]); ok {
+			// As Envoy reads numbers: white space around it and a plus sign are no fault.
+			if n, err := strconv.ParseUint(strings.TrimPrefix(strings.TrimSpace(values[0]), "+"), 10, 64); err == nil {
 				c.fixed = c.pick(n)
 				return c
 			}
@@ -251,6 +255,18 @@ func (e *entry) clusters(r *match.Request) clustersOf {
 		c.fixed = c.pick(*r.Random)
 	}
 	return c
+}
+
+// pluginCluster is the cluster that an extension names. Of Envoy's own extensions the matcher can be followed; note says why another cannot.
+func (e *entry) pluginCluster(r *match.Request) (name, note string) {
+	if !e.plugin.Is("MatcherClusterSpecifier") {
+		return "", "cluster specifier plugin " + e.view.ClusterPlugin()
+	}
+	outcome := match.Tree(e.plugin.Value.Get("cluster_matcher"), r)
+	if outcome.Found {
+		return outcome.Action.Value.Str("cluster"), ""
+	}
+	return "", strings.Join(outcome.Unmodelled, "; ")
 }
 
 // weightless reports a route whose weights runtime has made 0, which Envoy passes over.

@@ -257,3 +257,53 @@ func TestLeads(t *testing.T) {
 		t.Errorf("leads (-want +got):\n%s", diff)
 	}
 }
+
+func TestClusterPlugin(t *testing.T) {
+	matcher := func(otherwise string) string {
+		action := func(cluster string) string {
+			return `{"action":{"name":"` + cluster + `","typed_config":{"@type":"type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.ClusterAction","cluster":"` + cluster + `"}}}`
+		}
+		if otherwise != "" {
+			otherwise = `,"on_no_match":` + action(otherwise)
+		}
+		return `{"@type":"type.googleapis.com/envoy.extensions.router.cluster_specifiers.matcher.v3.MatcherClusterSpecifier","cluster_matcher":{"matcher_tree":{
+			"input":{"name":"env","typed_config":{"@type":"type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput","header_name":"env"}},
+			"exact_match_map":{"map":{"test":` + action("testing") + `}}}` + otherwise + `}}`
+	}
+	index := table(`{"cluster_specifier_plugins":[{"extension":{"name":"a","typed_config":` + matcher("production") + `}}],"virtual_hosts":[{"domains":["*"],"routes":[
+		{"match":{"prefix":"/named"},"route":{"cluster_specifier_plugin":"a"}},
+		{"match":{"prefix":"/inline"},"route":{"inline_cluster_specifier_plugin":{"extension":{"name":"a","typed_config":` + matcher("") + `}}}},
+		{"match":{"prefix":"/lua"},"route":{"inline_cluster_specifier_plugin":{"extension":{"name":"b","typed_config":{"@type":"type.googleapis.com/x.LuaConfig"}}}}}]}]}`)
+	for _, tc := range []struct{ path, env, want string }{
+		{"/named", "test", "testing"},
+		{"/named", "", "production"},
+		{"/inline", "test", "testing"},
+		{"/inline", "", "503 cluster_not_found"},
+		{"/lua", "test", "not known: cluster specifier plugin b"},
+	} {
+		got := index.Match(&match.Request{Host: "h", Path: tc.path, Headers: match.Headers{{Name: "env", Value: tc.env}}})
+		outcome := got.Cluster
+		if got.Code != 0 {
+			outcome = fmt.Sprint(got.Code, " ", got.Details)
+		} else if len(got.Unmodelled) > 0 {
+			outcome = "not known: " + strings.Join(got.Unmodelled, ", ")
+		}
+		if outcome != tc.want {
+			t.Errorf("%s with env %q: %s, want %s", tc.path, tc.env, outcome, tc.want)
+		}
+	}
+}
+
+func TestForwardedProto(t *testing.T) {
+	index := table(`{"virtual_hosts":[{"domains":["*"],"routes":[{"match":{"prefix":"/"},"redirect":{"host_redirect":"b"}}]}]}`)
+	for proto, want := range map[string]string{"https": "https://b/", "HTTP": "http://b/", "ftp": "http://b/", "": "no route"} {
+		got := index.Match(&match.Request{Host: "h", Path: "/", Headers: match.Headers{{Name: "x-forwarded-proto", Value: proto}}})
+		outcome := got.Redirect
+		if !got.Found {
+			outcome = "no route"
+		}
+		if outcome != want {
+			t.Errorf("x-forwarded-proto %q: %s, want %s", proto, outcome, want)
+		}
+	}
+}

@@ -30,6 +30,7 @@ type Table struct {
 	hostHeader   string // in place of :authority
 	specificWins bool   // header rules of a route act after those of the table
 	headers      headerRules
+	plugins      rawjson.Value     // cluster specifier plugins, by which routes name clusters
 	known        func(string) bool // whether a cluster exists; nil when that is not known
 }
 
@@ -71,6 +72,7 @@ type host struct {
 	tls     string // require_tls
 	tree    rawjson.Value
 	headers headerRules
+	plugins rawjson.Value // cluster specifier plugins of the table
 }
 
 // New indexes a table.
@@ -92,6 +94,8 @@ func New(config route.RouteConfig) *Table {
 			t.ignoreParams = v.IsTrue()
 		case "most_specific_header_mutations_wins", "mostSpecificHeaderMutationsWins":
 			t.specificWins = v.IsTrue()
+		case "cluster_specifier_plugins", "clusterSpecifierPlugins":
+			t.plugins = v
 		case "vhost_header", "vhostHeader":
 			t.hostHeader = match.Lower(v.Text())
 		default:
@@ -102,7 +106,7 @@ func New(config route.RouteConfig) *Table {
 	views := config.VirtualHosts()
 	hosts := make([]host, len(views))
 	for i, domains := range domainsOf(views) {
-		hosts[i] = host{index: i, view: views[i]}
+		hosts[i] = host{index: i, view: views[i], plugins: t.plugins}
 		t.hosts = append(t.hosts, &hosts[i])
 		for _, domain := range domains {
 			t.addDomain(domain, i)
@@ -180,7 +184,7 @@ func (h *host) ready() *host {
 		}
 		h.tls = h.view.RequireTLS()
 		for i, view := range h.view.Routes() {
-			h.routes = append(h.routes, newEntry(view, h.where()+".routes["+strconv.Itoa(i)+"]"))
+			h.routes = append(h.routes, newEntry(view, h.where()+".routes["+strconv.Itoa(i)+"]", h.plugins))
 		}
 	})
 	return h
