@@ -190,7 +190,7 @@ func (p prediction) differences(got reply) []string {
 		if r.Method != "CONNECT" {
 			differ("path", up.Path, want.Path)
 		}
-		for _, name := range []string{"x-a", "x-b", "x-c", "x-new", "x-new2", "x-envoy-original-path", "x-envoy-original-host", "x-forwarded-host", "x-cluster"} {
+		for _, name := range []string{"x-a", "x-b", "x-c", "accept", "x-new", "x-new2", "x-envoy-original-path", "x-envoy-original-host", "x-forwarded-host", "x-cluster"} {
 			if r.Method == "CONNECT" && (name == "x-envoy-original-host" || name == "x-forwarded-host") {
 				continue
 			}

@@ -12,7 +12,7 @@ var (
 	domainWords = []string{"a.com", "B.com", "x.a.com", "*.a.com", "*.x.a.com", "*-b.com", "*com", "www.*", "www.c.*", "*:8080", "a.com:8080", "[::1]", "w*"}
 	pathWords   = []string{"/", "/a", "/a/b", "/a/b/c", "/ab", "/A/b", "/v1/items/42", "/v2/items/7/x", "/a;p=1/b", "/a/", "/a.b", "/~a", "/a%20b", "//a", "/*", "/a/./b", "/x/../a", "/%61/b", "/a%2Fb", "/a//b//", "/..", "/a/b/..", "/a%5cb", "/%2e%2E/a", "/a/...", "/%7Ea%C3", "/a/..;x/b", "/.;q/a", "/a/.;q"}
 	valueWords  = []string{"", "one", "two", "ONE", "onetwo", "5", "-3", "17", "one,two", " 5", "a b", "0x5", "thirty"}
-	headerNames = []string{"x-a", "x-b", "x-c"}
+	headerNames = []string{"x-a", "x-b", "x-c", "accept"}
 	queryNames  = []string{"q", "r", "s%20t"}
 	cookieNames = []string{"sid", "u"}
 	clusters    = []string{"c0", "c1", "c2", "c3", "missing"}
