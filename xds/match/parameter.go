@@ -31,6 +31,9 @@ func (p ParameterMatch) Match(r *Request) bool {
 	return ok && (!p.hasValue || p.value.Match(got))
 }
 
+// Err says why the condition can never be decided, nil when it can.
+func (p ParameterMatch) Err() error { return p.value.Err() }
+
 // String is name=match, name for presence, !name for absence.
 func (p ParameterMatch) String() string {
 	f := route.FieldMatch{Name: p.name, Absent: p.present.Exists() && !p.present.IsTrue()}
@@ -46,7 +49,7 @@ func (p ParameterMatch) Why(r *Request) string {
 	if value, ok := Parameter(r.Path, p.name); ok {
 		got = []string{value}
 	}
-	return why("query "+p.String(), got, p.value.Err())
+	return why("query "+p.String(), got, p.Err())
 }
 
 // Parameter is the first value of a query parameter of a path, not decoded. One without = has the value "".
@@ -93,6 +96,9 @@ func (c CookieMatch) Match(r *Request) bool {
 	return (ok && c.value.Match(got)) != c.invert
 }
 
+// Err says why the condition can never be decided, nil when it can.
+func (c CookieMatch) Err() error { return c.value.Err() }
+
 // String is name=match, or name!=match when inverted.
 func (c CookieMatch) String() string {
 	return route.FieldMatch{Name: c.name, Match: c.value.view, Invert: c.invert}.String()
@@ -104,7 +110,7 @@ func (c CookieMatch) Why(r *Request) string {
 	if value, ok := r.Cookie(c.name); ok {
 		got = []string{value}
 	}
-	return why("cookie "+c.String(), got, c.value.Err())
+	return why("cookie "+c.String(), got, c.Err())
 }
 
 // Cookie is the first value of a cookie, without the quotes around it.

@@ -112,64 +112,70 @@ func (e *entry) candidate(won bool, why string) explain.Candidate {
 	return explain.Candidate{Name: e.label, Where: e.where, Won: won, Why: why, Object: e.object}
 }
 
-// mismatch says which condition, apart from the fraction of requests the route is for, a request does not meet; "" when it meets all.
-func (e *entry) mismatch(r *match.Request, ignoreParams bool) string {
-	for why := range e.mismatches(r, ignoreParams) {
-		return why
+// mismatch says which condition, apart from the fraction of requests the route is for, a request does not meet; "" when it meets all. When nothing but
+// conditions that cannot be decided stand against it, open says why they cannot.
+func (e *entry) mismatch(r *match.Request, ignoreParams bool) (why string, open error) {
+	for text, err := range e.mismatches(r, ignoreParams) {
+		if err == nil {
+			return text, nil
+		}
+		if why == "" {
+			why, open = text, err
+		}
 	}
-	return ""
+	return why, open
 }
 
-// mismatches are all the conditions a request does not meet, in the order Envoy looks at them.
-func (e *entry) mismatches(r *match.Request, ignoreParams bool) iter.Seq[string] {
-	return func(yield func(string) bool) {
+// mismatches are all the conditions a request does not meet, in the order Envoy looks at them, each with why it cannot be decided or nil.
+func (e *entry) mismatches(r *match.Request, ignoreParams bool) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
 		// Only a CONNECT request can come without a path; that of another may be empty.
 		if r.Path == "" && r.Method == "CONNECT" && e.kind != route.Connect {
-			if !yield("the request has no path") {
+			if !yield("the request has no path", nil) {
 				return
 			}
-		} else if why := e.pathMismatch(r, ignoreParams); why != "" && !yield(why) {
+		} else if why, err := e.pathMismatch(r, ignoreParams); why != "" && !yield(why, err) {
 			return
 		}
-		if e.grpc && !r.IsGRPC() && !yield("not gRPC: the content type is not application/grpc") {
+		if e.grpc && !r.IsGRPC() && !yield("not gRPC: the content type is not application/grpc", nil) {
 			return
 		}
 		for _, h := range e.headers {
-			if !h.Match(r) && !yield(h.Why(r)) {
+			if !h.Match(r) && !yield(h.Why(r), h.Err()) {
 				return
 			}
 		}
 		for _, p := range e.parameters {
-			if !p.Match(r) && !yield(p.Why(r)) {
+			if !p.Match(r) && !yield(p.Why(r), p.Err()) {
 				return
 			}
 		}
 		for _, c := range e.cookies {
-			if !c.Match(r) && !yield(c.Why(r)) {
+			if !c.Match(r) && !yield(c.Why(r), c.Err()) {
 				return
 			}
 		}
 		peer := r.Connection.Peer
-		if e.presented.Exists() && e.presented.IsTrue() != peer.Presented && !yield(fmt.Sprintf("tls presented=%s: it is %t", e.presented.Text(), peer.Presented)) {
+		if e.presented.Exists() && e.presented.IsTrue() != peer.Presented && !yield(fmt.Sprintf("tls presented=%s: it is %t", e.presented.Text(), peer.Presented), nil) {
 			return
 		}
-		if e.validated.Exists() && e.validated.IsTrue() != peer.Validated && !yield(fmt.Sprintf("tls validated=%s: it is %t", e.validated.Text(), peer.Validated)) {
+		if e.validated.Exists() && e.validated.IsTrue() != peer.Validated && !yield(fmt.Sprintf("tls validated=%s: it is %t", e.validated.Text(), peer.Validated), nil) {
 			return
 		}
 		for _, m := range e.metadata {
-			if !m.Match(r.Metadata) && !yield(m.Why(r.Metadata)) {
+			if !m.Match(r.Metadata) && !yield(m.Why(r.Metadata), nil) {
 				return
 			}
 		}
 		for _, s := range e.state {
-			if !s.Match(r.FilterState) && !yield(s.String()+": it is not") {
+			if !s.Match(r.FilterState) && !yield(s.String()+": it is not", nil) {
 				return
 			}
 		}
 	}
 }
 
-func (e *entry) pathMismatch(r *match.Request, ignoreParams bool) string {
+func (e *entry) pathMismatch(r *match.Request, ignoreParams bool) (why string, open error) {
 	path := r.PathOnly()
 	plain := path
 	if ignoreParams {
@@ -187,20 +193,19 @@ func (e *entry) pathMismatch(r *match.Request, ignoreParams bool) string {
 	case route.Connect:
 		ok = r.Method == "CONNECT" || isConnectUDP(r)
 		if !ok {
-			return "not a CONNECT request"
+			return "not a CONNECT request", nil
 		}
 	}
-	switch {
-	case ok:
-		return ""
-	case e.pathText.Err() != nil:
-		return e.pathText.Err().Error()
-	case e.template.Err() != nil:
-		return e.template.Err().Error()
-	case e.kind == "":
-		return "it has no condition on the path, which Envoy asks for"
+	if ok {
+		return "", nil
 	}
-	return "path " + strconv.Quote(explain.Short(path)) + " is not " + e.pathCondition() // of thousands of routes most are not for a request
+	if err := cmp.Or(e.pathText.Err(), e.template.Err()); err != nil {
+		return err.Error(), err
+	}
+	if e.kind == "" {
+		return "it has no condition on the path, which Envoy asks for", nil
+	}
+	return "path " + strconv.Quote(explain.Short(path)) + " is not " + e.pathCondition(), nil // of thousands of routes most are not for a request
 }
 
 // withoutParameters takes path parameters (;name=value) off a path. Until 1.39 everything after the first was taken off, since 1.40 only

@@ -41,13 +41,15 @@ func (t *Table) Leads(r *match.Request, cluster func(name string) bool) []Lead {
 		for _, e := range entries {
 			if lead, ok := e.lead(r, cluster); ok {
 				lead.VirtualHost, lead.Domains, lead.Serves = h.name, h.view.Domains(), h == serving
-				lead.Unmet = slices.Collect(e.mismatches(r, t.ignoreParams))
+				for why := range e.mismatches(r, t.ignoreParams) {
+					lead.Unmet = append(lead.Unmet, why)
+				}
 				if first != nil {
 					lead.First, lead.FirstWhere = first.label, first.where
 				}
 				out = append(out, lead)
 			}
-			if first == nil && e.mismatch(r, t.ignoreParams) == "" && e.takes(r) {
+			if why, _ := e.mismatch(r, t.ignoreParams); first == nil && why == "" && e.takes(r) {
 				first = e
 			}
 		}

@@ -18,6 +18,9 @@ func (t *Table) Match(r *match.Request) Result {
 	h, step := t.find(r)
 	out.Steps = append(out.Steps, step)
 	if h == nil {
+		if t.settings.Get("vhds").Exists() {
+			out.Unmodelled = append(out.Unmodelled, "a virtual host that is delivered on demand")
+		}
 		return out.noRoute("no virtual host for host " + fmt.Sprintf("%q", r.Host))
 	}
 	out.HostFound, out.VirtualHost, out.HostView = true, h.name, h.view
@@ -40,6 +43,7 @@ func (t *Table) Match(r *match.Request) Result {
 		return out.noRoute(fmt.Sprintf("the matcher of virtual host %s chooses no route", h.name))
 	}
 	branches, step := t.branches(entries, r)
+	out.Unmodelled = append(out.Unmodelled, step.Unmodelled...)
 	step.Answer = "none of them matches"
 	if len(branches) == 0 {
 		out.Steps = append(out.Steps, step)
@@ -148,8 +152,11 @@ func (t *Table) branches(entries []*entry, r *match.Request) ([]branch, explain.
 			tooMuch(&step, len(entries)-i)
 			return out, step
 		}
-		if why := e.mismatch(r, t.ignoreParams); why != "" {
+		if why, open := e.mismatch(r, t.ignoreParams); why != "" {
 			step.Candidates = append(step.Candidates, e.candidate(false, why))
+			if open != nil {
+				step.Unmodelled = append(step.Unmodelled, "route "+e.label+": "+open.Error())
+			}
 			continue
 		}
 		fraction := match.Fraction{Numerator: 1, Denominator: 1}

@@ -307,3 +307,33 @@ func TestForwardedProto(t *testing.T) {
 		}
 	}
 }
+
+// A route that loses only by what cannot be decided may be the one that Envoy takes, and is told; one that a decided condition rules out is not.
+func TestOpenCondition(t *testing.T) {
+	own := `{"custom":{"name":"own","typed_config":{"@type":"type.googleapis.com/x.Own"}}}`
+	for _, tc := range []struct{ condition, note string }{
+		{`"headers":[{"name":"env","string_match":` + own + `}]`, "string matcher extension own"},
+		{`"query_parameters":[{"name":"q","string_match":` + own + `}]`, "string matcher extension own"},
+		{`"cookies":[{"name":"c","string_match":` + own + `}]`, "string matcher extension own"},
+		{`"headers":[{"name":"env","string_match":` + own + `},{"name":"absent","present_match":true}]`, ""},
+		{`"headers":[{"name":"absent","present_match":true},{"name":"env","string_match":` + own + `}]`, ""},
+		{`"headers":[{"name":"env","string_match":{"exact":"production"}}]`, ""},
+	} {
+		got := table(`{"virtual_hosts":[{"domains":["*"],"routes":[{"name":"first","match":{"prefix":"/",` + tc.condition + `},"route":{"cluster":"a"}},
+			{"match":{"prefix":"/"},"route":{"cluster":"b"}}]}]}`).
+			Match(&match.Request{Host: "h", Path: "/?q=1", Headers: match.Headers{{Name: "env", Value: "test"}, {Name: "cookie", Value: "c=1"}}})
+		notes := strings.Join(got.Unmodelled, "; ")
+		if got.Cluster != "b" || (notes != "") != (tc.note != "") || tc.note != "" && (!strings.HasPrefix(notes, "route first: ") || !strings.Contains(notes, tc.note)) {
+			t.Errorf("%s: cluster %s, not decided: %q, want b and %q", tc.condition, got.Cluster, notes, tc.note)
+		}
+	}
+}
+
+func TestVirtualHostOnDemand(t *testing.T) {
+	index := table(`{"vhds":{"config_source":{"ads":{}}},"virtual_hosts":[{"domains":["here"],"routes":[{"match":{"prefix":"/"},"route":{"cluster":"a"}}]}]}`)
+	for host, want := range map[string]int{"here": 0, "elsewhere": 1} {
+		if got := index.Match(&match.Request{Host: host, Path: "/"}); len(got.Unmodelled) != want {
+			t.Errorf("host %s: not decided: %q, want %d", host, got.Unmodelled, want)
+		}
+	}
+}
