@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/meshlark/meshlark/xds/rawjson"
+	"github.com/meshlark/meshlark/xds/redact"
 )
 
 // An Error says why a body is not the answer of an admin path.
@@ -29,7 +30,7 @@ func compact(path string, src []byte) (rawjson.Value, error) {
 		return nil, &Error{path, 0, "the body is empty"}
 	}
 	if c := src[start]; c != '{' && c != '[' {
-		return nil, &Error{path, int64(start), notJSON(path, rawjson.FirstLine(src[start:]))}
+		return nil, &Error{path, int64(start), notJSON(path, redact.FirstLine(src[start:]))}
 	}
 	doc, err := rawjson.Compact(nil, src)
 	if err != nil {

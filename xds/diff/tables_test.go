@@ -45,16 +45,22 @@ func paths(d *diff.Diff) (paths []string) {
 func TestIgnored(t *testing.T) {
 	cluster := func(member string) string {
 		return sectionOf("ClustersConfigDump", "dynamic_active_clusters",
-			`{`+member+`,"cluster":{"@type":"type.googleapis.com/envoy.config.cluster.v3.Cluster","name":"c"}}`)
+			`{`+member+`"cluster":{"@type":"type.googleapis.com/envoy.config.cluster.v3.Cluster","name":"c"}}`)
 	}
 	listener := func(member string) string {
-		return sectionOf("ListenersConfigDump", "dynamic_listeners", `{"name":"l","error_state":{`+member+`,"details":"no"}}`)
+		return sectionOf("ListenersConfigDump", "dynamic_listeners", `{"name":"l","error_state":{`+member+`"details":"no"}}`)
 	}
 	wasm := func(member string) string {
-		return sectionOf("EcdsConfigDump", "ecds_filters", `{"ecds_filter":{"@type":"type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig","name":"x","typed_config":{"@type":"type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm","config":{"vm_config":{"environment_variables":{"key_values":{"A":"b",`+member+`}}}}}}}`)
+		return sectionOf("EcdsConfigDump", "ecds_filters", `{"ecds_filter":{"@type":"type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig","name":"x","typed_config":{"@type":"type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm","config":{"vm_config":{"environment_variables":{"key_values":{`+member+`"A":"b"}}}}}}}`)
+	}
+	member := func(name, value string) string {
+		if value == "" {
+			return ""
+		}
+		return `"` + name + `":"` + value + `",`
 	}
 	for _, test := range []struct {
-		path, name, a, b string
+		path, name, a, b string // an empty value is none
 		dump             func(string) string
 	}{
 		{"entry.version_info", "version_info", "1", "2", cluster},
@@ -63,7 +69,7 @@ func TestIgnored(t *testing.T) {
 		{"entry.error_state.last_update_attempt", "last_update_attempt", "2026-11-23T00:20:56Z", "2026-11-23T00:20:57Z", listener},
 		{"entry.error_state.version_info", "version_info", "1", "2", listener},
 		{"**.environment_variables.key_values.ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION", "ISTIO_META_WASM_PLUGIN_RESOURCE_VERSION", "1", "2", wasm},
-		{"**.environment_variables.key_values.ISTIO_META_WASM_IMAGE_PULL_SECRET", "ISTIO_META_WASM_IMAGE_PULL_SECRET", "a", "<Redacted>", wasm},
+		{"**.environment_variables.key_values.ISTIO_META_WASM_IMAGE_PULL_SECRET", "ISTIO_META_WASM_IMAGE_PULL_SECRET", "<Redacted>", "", wasm},
 		{"**.environment_variables.key_values.ISTIO_META_WASM_IMAGE_PULL_POLICY", "ISTIO_META_WASM_IMAGE_PULL_POLICY", "Always", "x", wasm},
 	} {
 		known := false
@@ -73,7 +79,7 @@ func TestIgnored(t *testing.T) {
 		if !known {
 			t.Errorf("%s is not in the table", test.path)
 		}
-		left, right := test.dump(`"`+test.name+`":"`+test.a+`"`), test.dump(`"`+test.name+`":"`+test.b+`"`)
+		left, right := test.dump(member(test.name, test.a)), test.dump(member(test.name, test.b))
 		if d := compare(t, left, right, diff.Options{}); !d.Empty() {
 			t.Errorf("%s is not ignored: %q", test.path, paths(d))
 		}
@@ -86,7 +92,7 @@ func TestIgnored(t *testing.T) {
 		t.Errorf("the table has %d entries, 8 are tested", len(diff.Ignored))
 	}
 	// The reason of a rejection is no noise.
-	left, right := listener(`"version_info":"1"`), strings.Replace(listener(`"version_info":"1"`), `"no"`, `"because"`, 1)
+	left, right := listener(`"version_info":"1",`), strings.Replace(listener(`"version_info":"1",`), `"no"`, `"because"`, 1)
 	if got := paths(compare(t, left, right, diff.Options{})); len(got) != 1 || got[0] != "entry.error_state.details" {
 		t.Errorf("another reason of a rejection is at %q", got)
 	}

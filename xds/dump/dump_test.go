@@ -402,3 +402,21 @@ func TestNamed(t *testing.T) {
 		t.Errorf("%d resources of a kind there is none of", len(got))
 	}
 }
+
+// What a rejection quotes of the configuration is cleared of private material like the configuration itself, and so is what an error shows of a text.
+func TestQuotedSecrets(t *testing.T) {
+	key := `-----BEGIN PRIVATE KEY-----\nMIIBVgIBADANBgkqhkiG9w0BAQEFAASCAUAwggE8AgEAAkEAq7BFUpkGp3\n-----END PRIVATE KEY-----`
+	text := `{"dynamic_listeners":[{"name":"l","error_state":{"details":"cannot read '` + key + `' of listener l","failed_configuration":{"name":"l","x":"` + key + `"}}}]}`
+	d := split(t, resource.NewStore(), []byte(text), Options{})
+	f := d.Resources(resource.Listener)[0].Failure()
+	if want := "cannot read '[redacted]' of listener l"; f.Details != want {
+		t.Errorf("details %q, want %q", f.Details, want)
+	}
+	if got := string(f.Failed.Raw()); strings.Contains(got, "MIIB") {
+		t.Errorf("the configuration has a key: %s", got)
+	}
+	token := "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4IiwiYXVkIjoieSJ9.c2lnbmF0dXJlc2ln"
+	if _, err := Split(resource.NewStore(), []byte(token), Options{Source: "token"}); err == nil || strings.Contains(err.Error(), "eyJ") {
+		t.Errorf("a file with a token: %v", err)
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/meshlark/meshlark/xds/rawjson"
+	"github.com/meshlark/meshlark/xds/redact"
 	"github.com/meshlark/meshlark/xds/resource"
 )
 
@@ -96,7 +97,7 @@ func (s *splitter) begin() (int, error) {
 		return 0, s.refuse(i, "it is empty")
 	}
 	if s.src[i] != '{' && s.src[i] != '[' {
-		return 0, s.refuse(i, "want a JSON object or array, got %q", rawjson.FirstLine(s.src[i:]))
+		return 0, s.refuse(i, "want a JSON object or array, got %q", redact.FirstLine(s.src[i:]))
 	}
 	return i, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/meshlark/meshlark/xds/rawjson"
 )
@@ -11,8 +12,8 @@ import (
 // A rule decides by the value of a member whether the member is the sensitive field of its name.
 type rule func(src []byte, i int) bool
 
-// fields are the fields of Envoy's protos marked with udpa.annotations.sensitive, by name. Names that other messages use for
-// other things have a rule for the shape of their value.
+// fields are the fields of Envoy's protos marked with udpa.annotations.sensitive, by name, and then names under which extensions, and some messages of
+// Envoy that lack the mark, have their credentials. Names that other messages use for other things have a rule for the shape of their value.
 var fields = map[string]rule{
 	"private_key":                    anyShape,
 	"private_key_provider":           never, // see mode provider
@@ -29,13 +30,36 @@ var fields = map[string]rule{
 	"secret_access_key":              textOrSource,
 	"session_token":                  textOrSource,
 	"backend_token":                  textOrSource,
-	"secret":                         source,     // also an Any in a secrets section
-	"secrets":                        sourceMap,  // also a list of secrets in a bootstrap
-	"keys":                           sourceList, // also the keys of a load balancer's subset
-	"users":                          source,     // of basic authentication
-	"credentials":                    apiKeys,    // of API key authentication
-	"context_extensions":             textMap,    // of external authorization
-	"kty":                            never,      // of a JSON Web Key, see webKey
+	"secret":                         textOrSource, // also an Any in a secrets section
+	"secrets":                        sourceMap,    // also a list of secrets in a bootstrap
+	"keys":                           sourceList,   // also the keys of a load balancer's subset
+	"users":                          source,       // of basic authentication
+	"credentials":                    apiKeys,      // of API key authentication
+	"context_extensions":             textMap,      // of external authorization
+	"kty":                            never,        // of a JSON Web Key, see webKey
+	"header":                         never,        // to add, see credentialHeader
+	"headers_to_add":                 never,
+	"initial_metadata":               never,
+	"key_values":                     never, // of an environment, see mode environment
+
+	"access_token":         isText,
+	"bearer_token":         isText, // also the name of a cookie, as the next two: see mode names
+	"refresh_token":        isText,
+	"id_token":             isText,
+	"google_refresh_token": isText,
+	"authorization_token":  isText,
+	"json_key":             isText,
+	"token":                isText,
+	"auth_token":           isText,
+	"client_secret":        isText,
+	"hmac_secret":          isText,
+	"token_secret":         isText,
+	"secret_key":           isText,
+	"signing_key":          isText,
+	"api_key":              isText,
+	"apikey":               isText,
+	"passphrase":           isText,
+	"passwd":               isText,
 }
 
 // rules has fields under their names in snake_case and in lowerCamelCase.
@@ -73,10 +97,29 @@ func (m mode) member(src []byte, key string, i int) mode {
 	if m == provider && (key == "config" || key == "typed_config" || key == "typedConfig") {
 		return wipe
 	}
+	switch {
+	case key == "cookie_names" || key == "cookieNames":
+		return names
+	case m == names:
+		return search
+	case (key == "key_values" || key == "keyValues") && src[i] == '{':
+		return environment
+	case m == environment && src[i] == '"' && isSecretName(key):
+		return wipe
+	}
 	if rule := rules[key]; rule != nil && rule(src, i) {
 		return wipe
 	}
 	return search
+}
+
+// secretNames end the names of variables and headers that hold credentials, in lower case with underscores.
+var secretNames = []string{"token", "secret", "password", "passwd", "passphrase", "credential", "credentials", "api_key", "apikey", "access_key", "secret_key", "private_key", "subscription_key"}
+
+// isSecretName tells by its name that a variable or a header holds a credential.
+func isSecretName(name string) bool {
+	name = strings.ReplaceAll(strings.ToLower(name), "-", "_")
+	return slices.ContainsFunc(secretNames, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
 // isProvider reports whether a quoted @type is that of a private key provider, whose configuration is sensitive.
@@ -86,6 +129,8 @@ func isProvider(quoted []byte) bool { return bytes.HasSuffix(quoted, []byte(`.Pr
 func isBytes(key string) bool { return key == "inline_bytes" || key == "inlineBytes" }
 
 func never([]byte, int) bool { return false }
+
+func isText(src []byte, i int) bool { return src[i] == '"' }
 
 func anyShape(src []byte, i int) bool {
 	return src[i] == '"' || src[i] == '{' || src[i] == '['

@@ -4,8 +4,8 @@
 // was built without, or in a string of YAML passes. This package goes by names and by looks: the fields of Envoy's protos
 // that carry udpa.annotations.sensitive are replaced wherever a member of that name and shape stands, and private keys are found by
 // what they are, in any string: PEM of every sort, DER in base64 or hexadecimal (also inside one another), JSON Web Keys;
-// through JSON escapes, percent-encoding and text inside text. So are tokens: JSON Web Tokens and credentials of an authorization header.
-// Certificates and public keys stay.
+// through JSON escapes, percent-encoding and text inside text. So are tokens: JSON Web Tokens, credentials of an authorization header, and what is
+// assigned to a name such as password in a script or in JSON inside a string. Certificates and public keys stay.
 //
 // The replacement is Envoy's: "[redacted]" for strings, its base64 for bytes.
 package redact
@@ -41,18 +41,38 @@ func Compact(dst, src []byte) (out []byte, redacted int, err error) {
 	return r.out, r.redacted, nil
 }
 
+// Text gives text that is no JSON, such as an error that quotes configuration, without private material.
+func Text(text string) string {
+	out, n, err := Compact(nil, rawjson.Quote(nil, text))
+	switch {
+	case err != nil: // too long to be searched
+		return redactedText
+	case n == 0:
+		return text
+	}
+	return rawjson.Value(out).Text()
+}
+
+// FirstLine is [rawjson.FirstLine] without private material: what is no JSON may be a key or a token.
+func FirstLine(text []byte) string {
+	const most = 4 << 10 // more than a line that is shown
+	return rawjson.FirstLine([]byte(Text(string(text[:min(len(text), most)]))))
+}
+
 // suspicious reports whether a string has to be looked at closely. Almost none has.
 func suspicious(quoted []byte) bool {
-	return len(quoted) >= leastRun && (hasRun(quoted) || isProvider(quoted)) || hasToken(quoted)
+	return searchable(quoted) || len(quoted) >= leastRun && isProvider(quoted) || hasToken(quoted)
 }
 
 // A mode says what to do with the strings of a value.
 type mode int
 
 const (
-	search   mode = iota // replace private keys in strings
-	wipe                 // replace everything
-	provider             // search; the configuration of a private key provider is wiped
+	search      mode = iota // replace private keys in strings
+	wipe                    // replace everything
+	provider                // search; the configuration of a private key provider is wiped
+	environment             // search; variables whose names tell that they are secret are wiped
+	names                   // search; members are called after tokens, and their values are names of cookies
 )
 
 // A rewriter copies compact, valid JSON without its secrets.
@@ -104,10 +124,17 @@ type webKey struct {
 	found []span // in out, where the values of private members stand
 }
 
+// A sentHeader notes the members of an object that may be a header, or a piece of metadata, to send.
+type sentHeader struct {
+	name  string
+	value span // in out; empty when there is none that is text
+}
+
 type span struct{ from, to int }
 
 func (r *rewriter) object(i int, m mode) (int, error) {
 	var jwk webKey
+	var sent sentHeader
 	r.out = append(r.out, '{')
 	for i++; r.src[i] != '}'; {
 		if r.src[i] == ',' {
@@ -145,11 +172,20 @@ func (r *rewriter) object(i int, m mode) (int, error) {
 			jwk.isKey = true
 		case "d", "p", "q", "dp", "dq", "qi", "oth", "k":
 			jwk.found = append(jwk.found, span{at, len(r.out)})
+		case "key":
+			sent.name = rawjson.Value(r.out[at:]).Text()
+		case "value":
+			if r.out[at] == '"' {
+				sent.value = span{at, len(r.out)}
+			}
 		}
 	}
 	r.out = append(r.out, '}')
 	if jwk.isKey && m != wipe {
 		r.webKey(jwk.found)
+	}
+	if sent.value.to > 0 && m != wipe && isCredentialHeader(sent.name) {
+		r.replace(sent.value, withoutCredentials(r.out[sent.value.from:sent.value.to]))
 	}
 	return i + 1, nil
 }
@@ -157,14 +193,17 @@ func (r *rewriter) object(i int, m mode) (int, error) {
 // webKey replaces the private members of a JSON Web Key.
 func (r *rewriter) webKey(found []span) {
 	for n := len(found) - 1; n >= 0; n-- {
-		s := found[n]
-		if string(r.out[s.from:s.to]) == `"`+redactedText+`"` {
-			continue
-		}
-		rest := append([]byte(`"`+redactedText+`"`), r.out[s.to:]...)
-		r.out = append(r.out[:s.from], rest...)
-		r.redacted++
+		r.replace(found[n], []byte(`"`+redactedText+`"`))
 	}
+}
+
+// replace writes another value in the place of one that was written, unless that is the same.
+func (r *rewriter) replace(s span, with []byte) {
+	if bytes.Equal(r.out[s.from:s.to], with) {
+		return
+	}
+	r.out = append(r.out[:s.from], append(bytes.Clone(with), r.out[s.to:]...)...)
+	r.redacted++
 }
 
 // wipe writes a replacement for a string, unless the string is empty or replaced already.
@@ -197,7 +236,7 @@ func (r *rewriter) clear(scalar []byte) {
 func (r *rewriter) text(i, end int) error {
 	quoted, n := withoutTokens(r.src[i:end])
 	r.redacted += n
-	if len(quoted) < leastRun+2 || !hasRun(quoted) {
+	if !searchable(quoted) {
 		r.out = append(r.out, quoted...)
 		return nil
 	}

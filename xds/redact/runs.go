@@ -118,7 +118,7 @@ func isHexDigit(b byte) bool {
 
 // recode handles a run that is base64 of text: the text is cleaned and encoded again. It reports whether it found anything.
 func (f *finder) recode(r *run, text []byte, url bool) bool {
-	if f.depth >= nesting || !hasRun(text) {
+	if f.depth >= nesting || !searchable(text) {
 		return false
 	}
 	keys := false

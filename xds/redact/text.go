@@ -59,6 +59,17 @@ func hasRun(s []byte) bool {
 	return false
 }
 
+// searchable reports whether a string may have anything in it that scrub finds.
+func searchable(quoted []byte) bool {
+	return len(quoted) >= leastRun+2 && hasRun(quoted) || isNotation(quoted) && (bytes.Contains(quoted, wordKeyType) || assigns(quoted))
+}
+
+// isNotation reports whether a string may be JSON, YAML or a script: those have quotes or ends of lines, which are escaped, as little else is.
+func isNotation(quoted []byte) bool { return bytes.IndexByte(quoted, '\\') >= 0 }
+
+// wordKeyType is in every JSON Web Key.
+var wordKeyType = []byte("kty")
+
 // leastFigures is how many of the 64 digits of the shortest hexadecimal key are figures, at the least.
 const leastFigures = 6
 
@@ -116,6 +127,7 @@ func scrub(text []byte, depth int) []edit {
 	f.pem()
 	f.runs()
 	f.webKeys()
+	f.assignments()
 	edits := merge(f.edits)
 	for i := range edits {
 		edits[i].from, edits[i].to = v.offset(edits[i].from), v.offset(edits[i].to)
@@ -170,13 +182,10 @@ func (f *finder) replace(from, to int, with string) {
 	f.edits = append(f.edits, edit{from, to, with})
 }
 
-// leastMember is how many digits the private member of a JSON Web Key has at least.
-const leastMember = 16
-
 // webKeys finds the private members of JSON Web Keys written as text, JSON or YAML.
 func (f *finder) webKeys() {
 	t := f.text
-	if !bytes.Contains(t, []byte("kty")) {
+	if !bytes.Contains(t, wordKeyType) {
 		return
 	}
 	for i := 0; i < len(t); {
@@ -188,7 +197,7 @@ func (f *finder) webKeys() {
 		for i < len(t) && class[t[i]] == digit {
 			i++
 		}
-		if i-from < leastMember || !privateMember(t[:from]) {
+		if !privateMember(t[:from]) {
 			continue
 		}
 		f.replace(from, i, redactedText)

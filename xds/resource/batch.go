@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/meshlark/meshlark/xds/rawjson"
+	"github.com/meshlark/meshlark/xds/redact"
 	"github.com/meshlark/meshlark/xds/schema"
 )
 
@@ -105,7 +106,7 @@ type Spec struct {
 	Failure      *FailureSpec
 }
 
-// A FailureSpec describes a rejected update. Its configuration is the spec's Text.
+// A FailureSpec describes a rejected update. Its configuration is the spec's Text; what the details quote of it is cleared of private material too.
 type FailureSpec struct{ Details, LastAttempt, VersionInfo string }
 
 // Add makes a resource.
@@ -119,7 +120,7 @@ func (b *Batch) Add(spec Spec) *Resource {
 	if spec.Failure != nil {
 		m := *r.meta
 		m.failure = &failure{
-			of: r, details: strings.Clone(spec.Failure.Details), version: strings.Clone(spec.Failure.VersionInfo),
+			of: r, details: strings.Clone(redact.Text(spec.Failure.Details)), version: strings.Clone(spec.Failure.VersionInfo),
 			attempt: b.time(spec.Failure.LastAttempt),
 		}
 		r.meta = &m

@@ -35,7 +35,7 @@ func documents(what string, src []byte) iter.Seq2[int64, document] {
 		for start < len(src) {
 			off := int64(start)
 			if c := src[start]; c != '{' && c != '[' {
-				yield(off, document{err: &Error{what, off, fmt.Sprintf("not JSON: it starts with %q", rawjson.FirstLine(src[start:]))}})
+				yield(off, document{err: &Error{what, off, fmt.Sprintf("not JSON: it starts with %q", redact.FirstLine(src[start:]))}})
 				return
 			}
 			end, err := rawjson.Skip(src, start)
@@ -76,7 +76,7 @@ func syntaxError(what string, start int64, err error) error {
 // otherDocument is the error for well-formed JSON of another kind.
 func otherDocument(what string, off int64, v rawjson.Value) error {
 	if v.Kind() != rawjson.Object {
-		return &Error{what, off, "not a " + what + " document: it has the element " + strconv.Quote(rawjson.FirstLine(v))}
+		return &Error{what, off, "not a " + what + " document: it has the element " + strconv.Quote(redact.FirstLine(v))}
 	}
 	if v.Len() == 0 {
 		return &Error{what, off, "not a " + what + " document: it has no fields"}

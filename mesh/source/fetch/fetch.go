@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/meshlark/meshlark/mesh"
-	"github.com/meshlark/meshlark/xds/rawjson"
+	"github.com/meshlark/meshlark/xds/redact"
 )
 
 // Options bound what a client does.
@@ -152,7 +152,7 @@ func (c *Client) get(ctx context.Context, path string, read reading) ([]byte, in
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		head, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
-		return nil, 0, &StatusError{URL: target, Code: resp.StatusCode, Reason: rawjson.FirstLine(head)}
+		return nil, 0, &StatusError{URL: target, Code: resp.StatusCode, Reason: redact.FirstLine(head)}
 	}
 	if resp.ContentLength > c.opts.MaxBytes {
 		return nil, 0, &tooLargeError{target, resp.ContentLength, c.opts.MaxBytes}
@@ -270,9 +270,9 @@ func CheckJSON(target string, body []byte) error {
 	case trimmed[0] == '{' || trimmed[0] == '[':
 		return nil
 	case trimmed[0] == '<':
-		return fmt.Errorf("GET %s: the answer is HTML, want JSON; is this the admin or debug port?: %s", target, rawjson.FirstLine(trimmed))
+		return fmt.Errorf("GET %s: the answer is HTML, want JSON; is this the admin or debug port?: %s", target, redact.FirstLine(trimmed))
 	default:
-		return fmt.Errorf("GET %s: the answer is plain text, want JSON: %s", target, rawjson.FirstLine(trimmed))
+		return fmt.Errorf("GET %s: the answer is plain text, want JSON: %s", target, redact.FirstLine(trimmed))
 	}
 }
 
