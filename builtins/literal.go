@@ -11,6 +11,7 @@ import (
 	"github.com/meshlark/meshlark/xds/rawjson"
 	"github.com/meshlark/meshlark/xds/resource"
 	"github.com/meshlark/meshlark/xds/schema"
+	"github.com/meshlark/meshlark/xds/yamltext"
 	"go.starlark.net/starlark"
 )
 
@@ -70,11 +71,7 @@ func literalText(x starlark.Value) ([]byte, error) {
 			return nil, err // meant as JSON, so the fault is in the JSON
 		}
 	}
-	v, err := decodeYAML(src)
-	if err != nil {
-		return nil, err
-	}
-	b, err := Body(v)
+	b, err := yamltext.JSON([]byte(src))
 	if err == nil && rawjson.Value(b).Kind() != rawjson.Object && rawjson.Value(b).Kind() != rawjson.Array {
 		err = fmt.Errorf("the text %s is neither a JSON object nor a YAML mapping", clip(quoteText(src), 80))
 	}

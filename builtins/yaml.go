@@ -1,13 +1,12 @@
 package builtins
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"math/big"
 	"strings"
 
 	"github.com/meshlark/meshlark/xds/rawjson"
+	"github.com/meshlark/meshlark/xds/yamltext"
 	"go.starlark.net/starlark"
 	"go.yaml.in/yaml/v3"
 )
@@ -74,21 +73,15 @@ func yamlString(s string) *yaml.Node {
 // decodeYAML reads YAML: one document gives its value, several the list of
 // theirs.
 func decodeYAML(src string) (starlark.Value, error) {
-	dec := yaml.NewDecoder(strings.NewReader(src))
-	var docs []starlark.Value
-	for {
-		var n yaml.Node
-		if err := dec.Decode(&n); errors.Is(err, io.EOF) {
-			break
-		} else if err != nil {
+	nodes, err := yamltext.Read([]byte(src))
+	if err != nil {
+		return nil, err
+	}
+	docs := make([]starlark.Value, len(nodes))
+	for i, n := range nodes {
+		if docs[i], err = yamlValue(n); err != nil {
 			return nil, err
 		}
-		r := yamlReader{budget: 1 << 20}
-		v, err := r.value(&n, 0)
-		if err != nil {
-			return nil, err
-		}
-		docs = append(docs, v)
 	}
 	switch len(docs) {
 	case 0:
@@ -100,23 +93,12 @@ func decodeYAML(src string) (starlark.Value, error) {
 	}
 }
 
-// yamlReader turns nodes into values. The budget bounds what aliases of
-// aliases can blow a small document up to.
-type yamlReader struct{ budget int }
-
-func (r *yamlReader) value(n *yaml.Node, depth int) (starlark.Value, error) {
-	if r.budget--; depth > maxDepth || r.budget < 0 {
-		return nil, fmt.Errorf("yaml: line %d: nested too deep, or too large once its aliases are replaced", n.Line)
-	}
+func yamlValue(n *yaml.Node) (starlark.Value, error) {
 	switch n.Kind {
-	case yaml.DocumentNode:
-		return r.value(n.Content[0], depth)
-	case yaml.AliasNode:
-		return r.value(n.Alias, depth+1)
 	case yaml.SequenceNode:
 		elems := make([]starlark.Value, len(n.Content))
 		for i, x := range n.Content {
-			v, err := r.value(x, depth+1)
+			v, err := yamlValue(x)
 			if err != nil {
 				return nil, err
 			}
@@ -125,69 +107,23 @@ func (r *yamlReader) value(n *yaml.Node, depth int) (starlark.Value, error) {
 		return starlark.NewList(elems), nil
 	case yaml.MappingNode:
 		d := starlark.NewDict(len(n.Content) / 2)
-		if err := r.members(d, n, depth); err != nil {
-			return nil, err
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			k, err := yamlValue(n.Content[i])
+			if err != nil {
+				return nil, err
+			}
+			v, err := yamlValue(n.Content[i+1])
+			if err != nil {
+				return nil, err
+			}
+			if err := d.SetKey(k, v); err != nil {
+				return nil, fmt.Errorf("yaml: line %d: %w", n.Content[i].Line, err)
+			}
 		}
 		return d, nil
 	default:
 		return yamlScalar(n)
 	}
-}
-
-// members adds a mapping's members to d. What a merge key (<<) brings gives
-// way to what is written.
-func (r *yamlReader) members(d *starlark.Dict, n *yaml.Node, depth int) error {
-	var merges []*yaml.Node
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		key, val := n.Content[i], n.Content[i+1]
-		if key.Tag == "!!merge" {
-			merges = append(merges, val)
-			continue
-		}
-		k, err := r.value(key, depth+1)
-		if err != nil {
-			return err
-		}
-		v, err := r.value(val, depth+1)
-		if err != nil {
-			return err
-		}
-		if _, found, err := d.Get(k); err != nil {
-			return fmt.Errorf("yaml: line %d: %w", key.Line, err)
-		} else if found {
-			return fmt.Errorf("yaml: line %d: the key %s is there twice", key.Line, key.Value)
-		}
-		if err := d.SetKey(k, v); err != nil {
-			return err
-		}
-	}
-	for _, m := range merges {
-		v, err := r.value(m, depth+1)
-		if err != nil {
-			return err
-		}
-		sources := []starlark.Value{v}
-		if list, ok := v.(*starlark.List); ok {
-			sources = nil
-			for x := range list.Elements() {
-				sources = append(sources, x)
-			}
-		}
-		for _, src := range sources {
-			from, ok := src.(*starlark.Dict)
-			if !ok {
-				return fmt.Errorf("yaml: line %d: << wants a mapping, not a %s", m.Line, src.Type())
-			}
-			for k, v := range from.Entries() {
-				if _, found, _ := d.Get(k); !found {
-					if err := d.SetKey(k, v); err != nil {
-						return err
-					}
-				}
-			}
-		}
-	}
-	return nil
 }
 
 func yamlScalar(n *yaml.Node) (starlark.Value, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"os"
 	"strings"
 
 	"github.com/meshlark/meshlark/mesh"
@@ -29,7 +30,7 @@ func Forms() []Form {
 		{"http://HOST:15000", "one Envoy's admin interface (https too)"},
 		{"istiod+http://HOST:15014", "an istiod's debug API: sync status, desired configuration"},
 		{"xds://HOST:15010?node=ID", "what a control plane sends to that node, asked by ADS (&metadata=FILE; xds+tls:// too)"},
-		{"FILE.json", "a config dump as saved by curl, istioctl or egctl (.json.gz too)"},
+		{"FILE.json", "a config dump as saved by curl, istioctl or egctl, or a bootstrap (.json.gz and .yaml too)"},
 		{"DIR", "a directory of dumps"},
 		{"-", "a dump on standard input"},
 	}
@@ -54,7 +55,9 @@ func (o Opener) Open(spec string) (mesh.Source, error) {
 	}
 	if !Network(spec) {
 		if name, _, ok := strings.Cut(spec, ":"); ok && !strings.ContainsAny(name, `/\.`) && len(name) > 1 {
-			return nil, &SpecError{spec, fmt.Sprintf("there is no source of the kind %q; a file whose name has a colon is written ./%s", name, spec)}
+			if _, err := os.Stat(spec); err != nil { // a time in a file's name has colons
+				return nil, &SpecError{spec, fmt.Sprintf("there is no source of the kind %q, and no file of that name", name)}
+			}
 		}
 		return dumpfile.New(spec, o.Stdin), nil
 	}

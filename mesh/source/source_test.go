@@ -2,6 +2,7 @@ package source_test
 
 import (
 	"errors"
+	"os"
 	"strings"
 	"testing"
 
@@ -19,6 +20,14 @@ func TestOpen(t *testing.T) {
 		if err != nil || s.Spec() != want {
 			t.Errorf("Open(%q) = %v, error %v; want the spec %q", spec, s, err, want)
 		}
+	}
+	t.Chdir(t.TempDir())
+	dump := "dump-2026-11-23T10:00:00.json"
+	if err := os.WriteFile(dump, []byte("{}"), 0o600); err != nil {
+		t.Skip(err) // some systems have no such names
+	}
+	if s, err := o.Open(dump); err != nil || s.Spec() != dump {
+		t.Errorf("a file with colons: %v, error %v", s, err)
 	}
 	// A kind that is not built is an error, and no help names it.
 	for spec, want := range map[string]string{

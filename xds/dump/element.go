@@ -277,7 +277,35 @@ func (s *splitter) classify(i, end, depth int, typeURL, section string, found bo
 	}
 	s.note(typeURL)
 	d.add(spec)
+	if kind == resource.Bootstrap {
+		_, err := s.static(i)
+		return err
+	}
 	return nil
+}
+
+// static adds the resources that a bootstrap has itself. In a dump they stand in the sections of their kinds too; a bootstrap alone, as Envoy is started
+// with, is all there is.
+func (s *splitter) static(i int) (int, error) {
+	return s.members(i, func(key string, at int) (int, error) {
+		if key = snake(key); key != "static_resources" || !s.at(at, '{') {
+			return rawjson.Skip(s.src, at)
+		}
+		return s.members(at, func(key string, at int) (int, error) {
+			l, ok := lists["static_"+key]
+			if !ok || !s.at(at, '[') {
+				return rawjson.Skip(s.src, at)
+			}
+			s.dump.group(l.kind)
+			return s.elems(at, func(at int) (int, error) {
+				v, end, err := s.body(at)
+				if err == nil {
+					s.dump.add(resource.Spec{Kind: l.kind, Name: v.name, State: resource.Static, Text: s.src[v.start:v.end], Offset: v.start})
+				}
+				return end, err
+			})
+		})
+	})
 }
 
 // note lists the type of resources that stand in no section, once.

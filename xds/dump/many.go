@@ -36,7 +36,7 @@ func SplitAll(store *resource.Store, src []byte, o Options) ([]*Named, error) {
 			return all, nil
 		}
 	}
-	return nil, s.refuse(unknown.offset, "it is JSON, but neither a config dump nor a resource of one")
+	return nil, s.refuse(unknown.offset, "it is neither a config dump nor a resource of one")
 }
 
 // splitOne is Split that leaves errUnknown to its caller.

@@ -23,6 +23,10 @@ var lists = map[string]list{
 
 	"static_listeners":  {"ListenersConfigDump", resource.Listener, resource.Static},
 	"dynamic_listeners": {"ListenersConfigDump", resource.Listener, resource.Active},
+	// In v2alpha each state had a list of its own.
+	"dynamic_active_listeners":   {"ListenersConfigDump", resource.Listener, resource.Active},
+	"dynamic_warming_listeners":  {"ListenersConfigDump", resource.Listener, resource.Warming},
+	"dynamic_draining_listeners": {"ListenersConfigDump", resource.Listener, resource.Draining},
 
 	"static_route_configs":  {"RoutesConfigDump", resource.RouteConfig, resource.Static},
 	"dynamic_route_configs": {"RoutesConfigDump", resource.RouteConfig, resource.Active},

@@ -220,6 +220,24 @@ func snake(name string) string {
 // envelopes is how many objects may be wrapped around a dump, as egctl does.
 const envelopes = 4
 
+// items reads what a ConfigDump or a discovery response holds: a list, or, as the first Envoys that had dumps wrote it, an object with a section
+// under each key.
+func (s *splitter) items(i, depth int) (int, error) {
+	item := func(at int) (int, error) { return s.item(at, depth) }
+	if s.at(i, '[') {
+		return s.elems(i, item)
+	}
+	return s.members(i, func(_ string, at int) (int, error) {
+		switch {
+		case s.at(at, '{'):
+			return item(at)
+		case s.at(at, '['):
+			return s.elems(at, item)
+		}
+		return rawjson.Skip(s.src, at)
+	})
+}
+
 // item reads the value at i: a ConfigDump, one section, one element of a section, or a resource.
 func (s *splitter) item(i, depth int) (int, error) {
 	if !s.at(i, '{') {
@@ -245,11 +263,21 @@ func (s *splitter) item(i, depth int) (int, error) {
 			typeURL, end, err = s.str(at)
 			return end, err
 		case "configs":
-			if s.at(at, '[') && depth < envelopes {
+			if (s.at(at, '[') || s.at(at, '{')) && depth < envelopes {
 				found = true
-				return s.elems(at, func(i int) (int, error) { return s.item(i, depth+1) })
+				return s.items(at, depth+1)
 			}
 			found = found || s.at(at, 'n')
+		case "resources": // of a discovery response
+			if s.at(at, '[') && depth < envelopes {
+				found = true
+				return s.items(at, depth+1)
+			}
+		case "resource": // one of them, with its name around it
+			if s.at(at, '{') && depth < envelopes {
+				found = true
+				return s.item(at, depth+1)
+			}
 		case "config_dump":
 			if s.at(at, '{') && depth < envelopes {
 				found = true

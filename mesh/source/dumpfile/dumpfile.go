@@ -1,5 +1,6 @@
 // Package dumpfile reads configuration dumps that were saved to files: by curl from Envoy's admin interface, by istioctl, by egctl, from
-// an istiod's debug API. A source is one file, a directory of them, or standard input.
+// an istiod's debug API; and what Envoy is started with or reads itself, a bootstrap or a discovery response. A source is one file, a directory of
+// them, a pipe, or standard input. The text is JSON or YAML.
 //
 // A dump that says which node it is of is that proxy; one that does not is named after its file. Beside a dump, files with
 // Envoy's other admin answers (/clusters?format=json, /server_info, /certs, /stats?format=json, /listeners?format=json) in the same directory are taken as
@@ -8,7 +9,7 @@ package dumpfile
 
 import (
 	"bytes"
-	"compress/gzip"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,17 +22,12 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/meshlark/meshlark/mesh"
 	"github.com/meshlark/meshlark/xds/dump"
 	"github.com/meshlark/meshlark/xds/naming"
 	"github.com/meshlark/meshlark/xds/rawjson"
 	"github.com/meshlark/meshlark/xds/resource"
 )
-
-// maxBytes bounds one file, compressed or not, and what a compressed one unpacks to.
-const maxBytes = 4 << 30
 
 // Source is a file, a directory, or a stream.
 type Source struct {
@@ -41,7 +37,7 @@ type Source struct {
 
 	mu     sync.Mutex
 	store  *resource.Store
-	stream []byte
+	stream stream
 }
 
 // New makes a source of a path; "-" is the given stream. Nothing is opened yet.
@@ -66,14 +62,20 @@ func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
 		s.store = resource.NewStore()
 	}
 	if s.path == "-" {
-		return s.readStream()
+		return s.readStream(ctx, "stdin", func() (io.ReadCloser, error) {
+			if s.stdin == nil {
+				return nil, errors.New("there is no standard input")
+			}
+			return io.NopCloser(s.stdin), nil
+		})
 	}
-	info, err := os.Stat(s.path)
-	if err != nil {
+	switch info, err := os.Stat(s.path); {
+	case err != nil:
 		return nil, s.unreachable(err)
-	}
-	if info.IsDir() {
+	case info.IsDir():
 		return s.readDir(ctx)
+	case !info.Mode().IsRegular(): // a pipe, such as a shell makes of <(command)
+		return s.readStream(ctx, s.path, func() (io.ReadCloser, error) { return os.Open(s.path) })
 	}
 	text, err := readFile(s.path)
 	if err != nil {
@@ -91,18 +93,12 @@ func (s *Source) unreachable(err error) error {
 	return &mesh.UnreachableError{Source: s.spec, Err: err}
 }
 
-func (s *Source) readStream() (*mesh.Survey, error) {
-	if s.stream == nil {
-		if s.stdin == nil {
-			return nil, s.unreachable(errors.New("there is no standard input"))
-		}
-		text, err := readAll(s.stdin)
-		if err != nil {
-			return nil, s.unreachable(err)
-		}
-		s.stream = text
+func (s *Source) readStream(ctx context.Context, name string, open func() (io.ReadCloser, error)) (*mesh.Survey, error) {
+	text, err := s.stream.read(ctx, open)
+	if err != nil {
+		return nil, s.unreachable(err)
 	}
-	return s.readOne("stdin", s.stream)
+	return s.readOne(name, text)
 }
 
 func (s *Source) readOne(path string, text []byte) (*mesh.Survey, error) {
@@ -115,7 +111,7 @@ func (s *Source) readOne(path string, text []byte) (*mesh.Survey, error) {
 	}
 	sv := &mesh.Survey{}
 	for _, n := range named {
-		s.add(sv, n, stem(filepath.Base(path)), &proxyFiles{dump: n.Dump})
+		s.add(sv, n, path, stem(filepath.Base(path)), &proxyFiles{dump: n.Dump})
 	}
 	return sv, nil
 }
@@ -128,20 +124,21 @@ func (s *Source) adminOnly(path, answer string, text []byte) (*mesh.Survey, erro
 		return nil, s.unreachable(err)
 	}
 	files := &proxyFiles{dump: empty, admin: map[string][]byte{answer: text}}
-	s.add(sv, &dump.Named{Dump: empty}, stem(filepath.Base(path)), files)
+	s.add(sv, &dump.Named{Dump: empty}, path, stem(filepath.Base(path)), files)
 	return sv, nil
 }
 
 // add makes a proxy of a dump and the files beside it.
-func (s *Source) add(sv *mesh.Survey, n *dump.Named, fallback string, files *proxyFiles) {
+func (s *Source) add(sv *mesh.Survey, n *dump.Named, path, fallback string, files *proxyFiles) {
 	id, metadata := n.Dump.Node()
 	r := mesh.Record{NodeID: id, Metadata: metadata, Actual: files}
 	info := rawjson.Value(files.admin["server_info"])
 	if b := n.Dump.Bootstrap(); b != nil {
-		if raw, err := b.Raw(); err == nil {
-			if v := naming.NodeEnvoyVersion(raw.Get("node")); v != "" {
-				r.BuildInfo = "/" + v
-			}
+		raw, err := b.Raw()
+		if err != nil { // whose dump it is is not known then
+			sv.Failures = append(sv.Failures, mesh.Failure{Source: path, Stage: "bootstrap", Reason: err.Error(), Err: err})
+		} else if v := naming.NodeEnvoyVersion(raw.Get("node")); v != "" {
+			r.BuildInfo = "/" + v
 		}
 	}
 	if len(info) > 0 {
@@ -169,31 +166,16 @@ type file struct {
 	text   []byte
 	dumps  []*dump.Named
 	err    error
+	beside bool // it has nothing to do with Envoy
 }
 
 func (s *Source) readDir(ctx context.Context) (*mesh.Survey, error) {
-	var files []*file
-	err := filepath.WalkDir(s.path, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && path != s.path && strings.HasPrefix(d.Name(), ".") {
-			return filepath.SkipDir
-		}
-		if d.Type().IsRegular() && isJSONName(d.Name()) {
-			rel, err := filepath.Rel(s.path, path)
-			if err != nil {
-				return err
-			}
-			files = append(files, &file{path: rel})
-		}
-		return nil
-	})
+	files, err := find(s.path)
 	if err != nil {
 		return nil, s.unreachable(err)
 	}
 	if len(files) == 0 {
-		return nil, s.unreachable(errors.New("the directory has no .json or .json.gz file"))
+		return nil, s.unreachable(errors.New("the directory has no .json, .json.gz, .yaml or .yml file"))
 	}
 	s.readFiles(ctx, files)
 	if ctx.Err() != nil {
@@ -237,6 +219,8 @@ func (s *Source) readFile(f *file) {
 	}
 	f.dumps, f.err = dump.SplitAll(s.store, text, dump.Options{Source: full})
 	if f.err != nil {
+		var e *dump.Error
+		f.beside = errors.As(f.err, &e) && e.Foreign && isYAMLName(f.path) // much else is written in YAML
 		return
 	}
 	for _, n := range f.dumps {
@@ -270,6 +254,9 @@ func (s *Source) assemble(files []*file) (*mesh.Survey, error) {
 	}
 	var firstErr error
 	for _, f := range files {
+		if f.beside {
+			continue
+		}
 		if f.err != nil {
 			if firstErr == nil {
 				firstErr = f.err
@@ -279,7 +266,7 @@ func (s *Source) assemble(files []*file) (*mesh.Survey, error) {
 		}
 		for _, n := range f.dumps {
 			dir := filepath.Dir(f.path)
-			s.add(sv, n, stem(filepath.ToSlash(f.path)), &proxyFiles{dump: n.Dump, admin: answers[dir]})
+			s.add(sv, n, filepath.Join(s.path, f.path), stem(filepath.ToSlash(f.path)), &proxyFiles{dump: n.Dump, admin: answers[dir]})
 			if dumpsIn[dir] == 1 {
 				delete(answers, dir)
 			}
@@ -290,92 +277,18 @@ func (s *Source) assemble(files []*file) (*mesh.Survey, error) {
 		if err != nil {
 			return nil, s.unreachable(err)
 		}
-		s.add(sv, &dump.Named{Dump: empty}, filepath.ToSlash(filepath.Join(filepath.Base(s.path), dir)), &proxyFiles{dump: empty, admin: admin})
+		s.add(sv, &dump.Named{Dump: empty}, filepath.Join(s.path, dir), filepath.ToSlash(filepath.Join(filepath.Base(s.path), dir)), &proxyFiles{dump: empty, admin: admin})
 	}
 	if len(sv.Proxies) == 0 {
-		return nil, s.unreachable(firstErr)
+		return nil, s.unreachable(cmp.Or(firstErr, errors.New("no file of the directory has configuration of Envoy")))
 	}
 	return sv, nil
-}
-
-// isJSONName tells files that may hold a dump from others that lie beside them.
-func isJSONName(name string) bool {
-	name = strings.ToLower(name)
-	return strings.HasSuffix(name, ".json") || strings.HasSuffix(name, ".json.gz")
 }
 
 // stem is a path without what tells its type.
 func stem(path string) string {
 	path = strings.TrimSuffix(path, ".gz")
 	return strings.TrimSuffix(path, filepath.Ext(path))
-}
-
-func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxBytes {
-		return nil, fmt.Errorf("the file has %d bytes, more than the limit of %d", info.Size(), int64(maxBytes))
-	}
-	text, err := readWhole(f, info.Size())
-	if err != nil {
-		return nil, err
-	}
-	return unpack(text)
-}
-
-// readWhole reads a file of a known size in parts at a time: most of the time goes to fresh memory, which every processor can get its own of.
-func readWhole(f *os.File, size int64) ([]byte, error) {
-	const part = 4 << 20
-	text := make([]byte, size)
-	wantHugePages(text)
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	for at := int64(0); at < size; at += part {
-		group.Go(func() error {
-			_, err := f.ReadAt(text[at:min(at+part, size)], at)
-			if errors.Is(err, io.EOF) {
-				return errors.New("the file became shorter while it was read")
-			}
-			return err
-		})
-	}
-	return text, group.Wait()
-}
-
-func readAll(r io.Reader) ([]byte, error) {
-	var buf bytes.Buffer
-	if _, err := buf.ReadFrom(io.LimitReader(r, maxBytes+1)); err != nil {
-		return nil, err
-	}
-	if buf.Len() > maxBytes {
-		return nil, fmt.Errorf("it has more than the limit of %d bytes", int64(maxBytes))
-	}
-	return unpack(buf.Bytes())
-}
-
-func unpack(text []byte) ([]byte, error) {
-	if !bytes.HasPrefix(text, []byte{0x1f, 0x8b}) {
-		return text, nil
-	}
-	z, err := gzip.NewReader(bytes.NewReader(text))
-	if err != nil {
-		return nil, fmt.Errorf("unpacking gzip: %w", err)
-	}
-	var buf bytes.Buffer
-	if _, err := buf.ReadFrom(io.LimitReader(z, maxBytes+1)); err != nil {
-		return nil, fmt.Errorf("unpacking gzip after %d bytes: %w", buf.Len(), err)
-	}
-	if buf.Len() > maxBytes {
-		return nil, fmt.Errorf("it unpacks to more than the limit of %d bytes", int64(maxBytes))
-	}
-	return buf.Bytes(), nil
 }
 
 // answerKeys tell Envoy's admin answers by a field that each has at its top and a dump has not.

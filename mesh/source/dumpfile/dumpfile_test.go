@@ -3,14 +3,19 @@ package dumpfile_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
+	"unicode/utf16"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -117,6 +122,123 @@ func TestFile(t *testing.T) {
 	alone, _, err := survey(t, filepath.Join(dir, "clusters.json"), nil)
 	if err != nil || len(alone) != 1 || !strings.Contains(alone[0], "0 clusters, ") || strings.Contains(alone[0], "no live") {
 		t.Errorf("/clusters alone: %q, error %v; want its live hosts", alone, err)
+	}
+}
+
+// What tools and shells do to a dump on its way into a file makes no difference.
+func TestWritten(t *testing.T) {
+	pack := func(text []byte) []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		z.Write(text)
+		z.Close()
+		return b.Bytes()
+	}
+	utf16Text := func(order binary.AppendByteOrder) []byte {
+		var b []byte
+		for _, u := range utf16.Encode([]rune("\ufeff" + anonymous)) {
+			b = order.AppendUint16(b, u)
+		}
+		return b
+	}
+	yaml := `# saved by hand
+configs:
+- '@type': type.googleapis.com/envoy.admin.v3.ClustersConfigDump
+  dynamicActiveClusters:
+  - cluster: {name: a}
+`
+	dir := t.TempDir()
+	for name, text := range map[string][]byte{
+		"a mark":      []byte("\ufeff" + anonymous),
+		"gzip":        pack([]byte(anonymous)),
+		"gzip twice":  pack(pack([]byte(anonymous))),
+		"UTF-16":      utf16Text(binary.LittleEndian),
+		"big-endian":  utf16Text(binary.BigEndian),
+		"YAML":        []byte(yaml),
+		"packed YAML": pack([]byte("---\n" + yaml)),
+		"a list":      []byte("- name: a\n  connect_timeout: 1s\n"),
+		"a bootstrap": []byte("node:\n  id: a\nstatic_resources:\n  clusters:\n  - name: a\n"),
+		"a response":  []byte("resources:\n- '@type': type.googleapis.com/envoy.config.cluster.v3.Cluster\n  name: a\n"),
+	} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		lines, _, err := survey(t, path, nil)
+		if err != nil || len(lines) != 1 || !strings.Contains(lines[0], ": 1 clusters, ") {
+			t.Errorf("%s: %q, error %v; want one cluster", name, lines, err)
+		}
+		if lines, _, err = survey(t, "-", bytes.NewReader(text)); err != nil || len(lines) != 1 || !strings.Contains(lines[0], ": 1 clusters, ") {
+			t.Errorf("%s on standard input: %q, error %v; want one cluster", name, lines, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, "bad.yaml"), []byte("configs:\n- a: [\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := survey(t, filepath.Join(dir, "bad.yaml"), nil); err == nil || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("broken YAML: error %v, want one with the line", err)
+	}
+}
+
+// A pipe, as a shell makes of <(command), is read to its end, once; one that nobody writes to is given up.
+func TestPipe(t *testing.T) {
+	dir := t.TempDir()
+	path, silent := filepath.Join(dir, "pipe"), filepath.Join(dir, "silent")
+	if err := exec.Command("mkfifo", path, silent).Run(); err != nil {
+		t.Skip(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := dumpfile.New(silent, nil).Survey(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a pipe without a writer: error %v, want that the time is over", err)
+	}
+	go os.WriteFile(path, []byte(anonymous), 0o600)
+	lines, m, err := survey(t, path, nil)
+	if err != nil || len(lines) != 1 || !strings.HasPrefix(lines[0], "pipe: 1 clusters") {
+		t.Fatalf("a pipe: %q, error %v", lines, err)
+	}
+	m.Refresh()
+	if res, err := m.Proxies(t.Context()); err != nil || len(res.Items) != 1 {
+		t.Errorf("after a refresh: %d proxies, error %v; want what was read", len(res.Items), err)
+	}
+	if _, _, err := survey(t, "-", strings.NewReader(strings.Repeat("\x00", 1<<20))); err == nil || !strings.Contains(err.Error(), "zeros") {
+		t.Errorf("a stream of zeros: error %v", err)
+	}
+}
+
+// Links lead to dumps, as in a directory that Kubernetes has mounted a ConfigMap at, and each dump counts once.
+func TestLinks(t *testing.T) {
+	dir := write(t, map[string]string{"mounted/..data/one.json": anonymous, "mounted/two.json": anonymous, "mounted/values.yaml": "replicas: 2\n"})
+	for name, target := range map[string]string{
+		"whole": "mounted", "mounted/one.json": "..data/one.json", "mounted/again.json": "two.json", "mounted/self": ".", "mounted/circle.json": "circle.json", "mounted/gone.json": "nothing.json",
+	} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Skip(err)
+		}
+	}
+	lines, _, err := survey(t, filepath.Join(dir, "whole"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"one: 1 clusters, no live hosts", "two: 1 clusters, no live hosts", "failed: circle.json", "failed: gone.json"}
+	for i, l := range lines {
+		lines[i] = l[:min(len(l), len("one: 1 clusters, no live hosts"))]
+	}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A dump whose bootstrap cannot be read is there, named after its file, and the failure says why.
+func TestBrokenBootstrap(t *testing.T) {
+	dir := write(t, map[string]string{"a.json": `{"configs":[{"bootstrap":{"node":{"id":"n","x":NaN}}},{"static_clusters":[{"cluster":{"name":"a"}}]}]}`})
+	_, m, err := survey(t, filepath.Join(dir, "a.json"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := m.Proxies(t.Context())
+	if err != nil || len(res.Items) != 1 || res.Items[0].Name != "a" || len(res.Failures) != 1 || !strings.Contains(res.Failures[0].Reason, "offset 47") {
+		t.Errorf("proxies %v, failures %v, error %v; want one of each, with the place of the fault", res.Items, res.Failures, err)
 	}
 }
 

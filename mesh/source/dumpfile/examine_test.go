@@ -35,11 +35,11 @@ func TestExamine(t *testing.T) {
 			"absent n1: has no /server_info, /certs, /stats [p.server_info() p.certs() p.stats()]",
 		}},
 		"alike, and no dump": {map[string]string{"1.json": whole("sidecar~10.0.0.1~web-1.shop~shop.svc"), "2.json": whole("n2"), "note.json": `{"x":1}`}, []string{
-			"absent note.json: config dump NOTE: it is JSON, but neither a config dump nor a resource of one []",
+			"absent note.json: config dump NOTE: it is neither a config dump nor a resource of one []",
 			"ok 2 proxies: web-1.shop, n2: each has bootstrap, listeners, routes, clusters, secrets [p.bootstrap() p.listeners() p.routes() p.clusters() p.secrets()]",
 			"absent 2 proxies: web-1.shop, n2: none has endpoints, " + none + " [p.endpoints() e.health e.live e.stats p.server_info() p.certs() p.stats()]",
 		}},
-		"no file": {nil, []string{"unreachable DIR: the directory has no .json or .json.gz file [everything]"}},
+		"no file": {nil, []string{"unreachable DIR: the directory has no .json, .json.gz, .yaml or .yml file [everything]"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := write(t, test.files)
