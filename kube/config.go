@@ -33,7 +33,7 @@ type Options struct {
 	AsUID      string
 	AsGroups   []string
 
-	// Env gives the variables of the environment: KUBECONFIG, HOME, HTTPS_PROXY, NO_PROXY, KUBERNETES_SERVICE_HOST. nil has none.
+	// Env gives the variables of the environment: KUBECONFIG, HOME, HTTPS_PROXY, NO_PROXY, KUBERNETES_SERVICE_HOST, POD_NAMESPACE. nil has none.
 	Env func(string) string
 	// Pod is the folder that Kubernetes mounts the service account of a pod in; "" is the usual one.
 	Pod string
@@ -82,7 +82,12 @@ func Load(o Options) (*Config, error) {
 		return nil, err
 	}
 	if len(raw.Clusters) == 0 && len(raw.Contexts) == 0 {
-		return o.inCluster(looked)
+		c, err := o.inCluster(looked)
+		if err == nil && (o.Context != "" || o.Cluster != "" || o.User != "") {
+			// The cluster around the pod is not the one that was asked for.
+			return nil, &ConfigError{fmt.Errorf("there is none that has %s: nothing in %s", o.asked(), strings.Join(looked, ", "))}
+		}
+		return c, err
 	}
 	name := o.Context
 	if name == "" {
@@ -203,6 +208,17 @@ func (o Options) named(context string, raw *clientcmdapi.Config) error {
 	return nil
 }
 
+// asked names what the options choose out of a kubeconfig.
+func (o Options) asked() string {
+	switch {
+	case o.Context != "":
+		return fmt.Sprintf("the context %q", o.Context)
+	case o.Cluster != "":
+		return fmt.Sprintf("the cluster %q", o.Cluster)
+	}
+	return fmt.Sprintf("the user %q", o.User)
+}
+
 // inCluster is the configuration that Kubernetes gives the pods it runs.
 func (o Options) inCluster(looked []string) (*Config, error) {
 	const usual = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -223,7 +239,7 @@ func (o Options) inCluster(looked []string) (*Config, error) {
 	}
 	c := o.finish(client)
 	c.User = "the pod's service account"
-	c.Namespace = o.Namespace
+	c.Namespace = cmp.Or(o.Namespace, o.env("POD_NAMESPACE"))
 	if c.Namespace == "" {
 		b, _ := os.ReadFile(filepath.Join(dir, "namespace"))
 		c.Namespace = strings.TrimSpace(string(b))
