@@ -70,6 +70,19 @@ func (c *Collection) with(items []starlark.Value) *Collection {
 	return &Collection{elem: c.elem, items: items, failures: c.failures}
 }
 
+// Unreadable says which of the elements a table cannot show, if any, and why. What a glance at the text as it was sent tells needs no valid body.
+func (c *Collection) Unreadable(wide bool) error {
+	if t := types()[c.elem]; t != nil && t.glance != nil && !wide {
+		return nil
+	}
+	for _, v := range c.items {
+		if err := Unreadable(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Elem is the type of the elements, such as "Cluster".
 func (c *Collection) Elem() string { return c.elem }
 

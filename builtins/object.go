@@ -260,6 +260,30 @@ func (o *Object) CompareSameType(op syntax.Token, y starlark.Value, _ int) (bool
 	return compareSame(op, a == b, KindName(o.typ)+"s")
 }
 
+// Unreadable says why a value cannot be shown: it is a resource whose body is no valid JSON, of which its fields would be silent.
+func Unreadable(v starlark.Value) error {
+	o, ok := v.(*Object)
+	if !ok || o.isPart() {
+		return nil
+	}
+	if _, err := o.body(); err != nil {
+		return o.fault(err)
+	}
+	return nil
+}
+
+// fault tells an error of a body with whose it is.
+func (o *Object) fault(err error) error {
+	what := strings.ReplaceAll(KindName(o.typ), "_", " ")
+	if name := resourceName(o); name != what {
+		what += " " + name
+	}
+	if o.proxy != nil {
+		what += " of " + o.proxy.p.Name
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
 // root is the resource that an object is, or is a part of.
 func (o *Object) root() *Object {
 	for o.isPart() && o.parent != nil {

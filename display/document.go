@@ -127,6 +127,9 @@ func appendTyped(dst []byte, v starlark.Value, depth int) ([]byte, error) {
 	var err error
 	switch v := v.(type) {
 	case builtins.Itemer:
+		if err := builtins.Unreadable(v.(starlark.Value)); err != nil {
+			return nil, err
+		}
 		return v.Item().AppendJSON(dst), nil
 	case *starlarkstruct.Struct:
 		dst = append(dst, '{')

@@ -117,6 +117,11 @@ func Show(v starlark.Value, s Style) (string, bool) {
 }
 
 func writeTabular(w io.Writer, v builtins.Tabular, s Style) (notes []string, err error) {
+	if c, ok := v.(*builtins.Collection); ok {
+		if err := c.Unreadable(s.Wide); err != nil {
+			return nil, err
+		}
+	}
 	t := v.Table(s.Wide)
 	if len(t.Rows) == 0 {
 		return append([]string{"none found"}, t.Notes...), nil
@@ -177,6 +182,11 @@ func elementText(v starlark.Value) string {
 
 // writeFields prints an object as its typed fields, one a line.
 func writeFields(w io.Writer, v builtins.Itemer, s Style) error {
+	if x, ok := v.(starlark.Value); ok {
+		if err := builtins.Unreadable(x); err != nil {
+			return err
+		}
+	}
 	fields := v.Item().Fields
 	if _, ok := v.(builtins.Explained); ok { // its steps are written below, and what means nothing in this case is left out
 		fields = slices.DeleteFunc(fields, func(f builtins.ItemField) bool { return f.Name == "steps" || saysNothing(f.Value) })

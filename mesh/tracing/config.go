@@ -1,6 +1,7 @@
 package tracing
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,7 @@ type store struct {
 	endpoints map[string]known[endpoint.Assignment]
 	domains   map[string]domain // by port and names
 	principal *string
+	broken    error // why a listener that is read when it is needed could not be
 }
 
 type known[T any] struct {
@@ -41,7 +43,7 @@ type known[T any] struct {
 
 type storeKey struct{}
 
-// A view is a store during one trace, as the trace engine wants it: reads that fail give nothing, and err says why.
+// A view is a store during one trace, as the trace engine wants it: reads that fail give nothing, and failure says why.
 type view struct {
 	ctx    context.Context
 	config mesh.Config
@@ -55,6 +57,13 @@ func viewOf(ctx context.Context, config mesh.Config) *view {
 			domains: map[string]domain{}}
 	})
 	return &view{ctx: ctx, config: config, store: s.(*store)}
+}
+
+// failure is why the configuration could not be read, nil if it could.
+func (v *view) failure() error {
+	v.store.mu.Lock()
+	defer v.store.mu.Unlock()
+	return cmp.Or(v.err, v.store.broken)
 }
 
 // Name is the proxy's name.
@@ -118,7 +127,7 @@ func (v *view) Listeners() *filterchain.Listeners {
 	if kept != nil {
 		return kept
 	}
-	found := filterchain.NewListeners(lazily(v.inUse(resource.Listener, pattern.Pattern{})))
+	found := filterchain.NewListeners(v.lazily(v.inUse(resource.Listener, pattern.Pattern{})))
 	if v.err == nil {
 		v.store.mu.Lock()
 		v.store.listeners = found
@@ -128,7 +137,7 @@ func (v *view) Listeners() *filterchain.Listeners {
 }
 
 // lazily gives listeners whose bodies are stored when they are needed. There may be thousands, so that all processors are used.
-func lazily(resources []*resource.Resource) []listener.Listener {
+func (v *view) lazily(resources []*resource.Resource) []listener.Listener {
 	list := make([]listener.Listener, len(resources))
 	workers := runtime.GOMAXPROCS(0)
 	var wg sync.WaitGroup
@@ -139,7 +148,9 @@ func lazily(resources []*resource.Resource) []listener.Listener {
 				list[i] = listener.Lazy(r.Peek(), func() rawjson.Value {
 					raw, err := r.Raw()
 					if err != nil {
-						return nil
+						v.store.mu.Lock()
+						defer v.store.mu.Unlock()
+						v.store.broken = fmt.Errorf("listener %s of %s: %w", r.Name(), v.Name(), err)
 					}
 					return raw
 				})

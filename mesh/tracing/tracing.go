@@ -65,8 +65,8 @@ func Follow(ctx context.Context, p *mesh.Proxy, side mesh.Side, q Question) (*An
 	if err != nil {
 		return nil, err
 	}
-	if first.err != nil {
-		return nil, first.err
+	if err := first.failure(); err != nil {
+		return nil, err
 	}
 	r.Now = p.Mesh().Now(ctx)
 	out := &Answer{Request: r, From: p, views: map[string]*view{first.Name(): first}}
@@ -75,8 +75,8 @@ func Follow(ctx context.Context, p *mesh.Proxy, side mesh.Side, q Question) (*An
 		m.views = nil
 		first.err = nil
 		out.Trace = trace.Run(first, m, r)
-		if first.err != nil {
-			return nil, first.err
+		if err := first.failure(); err != nil {
+			return nil, err
 		}
 		if !m.fault() {
 			break
@@ -157,8 +157,8 @@ func (m *proxies) ProxyAt(address netip.AddrPort) (trace.Config, bool) {
 // fault reports whether a proxy on the way could not be read, and leaves it out from then on.
 func (m *proxies) fault() bool {
 	for _, v := range m.views {
-		if v.err != nil {
-			m.failed[v.config.Proxy()] = v.err
+		if err := v.failure(); err != nil {
+			m.failed[v.config.Proxy()] = err
 			return true
 		}
 	}

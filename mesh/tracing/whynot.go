@@ -66,8 +66,8 @@ func (a *Answer) WhyNot(ctx context.Context, name pattern.Pattern) (*WhyNot, err
 			}
 		}
 		out.Ways = append(out.Ways, v.ways(hop, r, name)...)
-		if v.err != nil {
-			return nil, v.err
+		if err := v.failure(); err != nil {
+			return nil, err
 		}
 		out.Ways = append(out.Ways, v.pending(ctx, hop, r, name, out.Ways)...)
 		if hop.HTTP != nil && hop.HTTP.Found && hop.HTTP.Code == 0 {
