@@ -9,6 +9,7 @@ import (
 	"github.com/meshlark/meshlark/mesh"
 	"github.com/meshlark/meshlark/xds/dump"
 	"github.com/meshlark/meshlark/xds/rawjson"
+	"github.com/meshlark/meshlark/xds/redact"
 	"github.com/meshlark/meshlark/xds/resource"
 	"github.com/meshlark/meshlark/xds/schema"
 	"github.com/meshlark/meshlark/xds/yamltext"
@@ -73,7 +74,7 @@ func literalText(x starlark.Value) ([]byte, error) {
 	}
 	b, err := yamltext.JSON([]byte(src))
 	if err == nil && rawjson.Value(b).Kind() != rawjson.Object && rawjson.Value(b).Kind() != rawjson.Array {
-		err = fmt.Errorf("the text %s is neither a JSON object nor a YAML mapping", clip(quoteText(src), 80))
+		err = fmt.Errorf("the text %s is neither a JSON object nor a YAML mapping", clip(quoteText(redact.Text(src)), 80))
 	}
 	return b, err
 }

@@ -20,6 +20,8 @@ func TestForms(t *testing.T) {
 	for _, test := range []struct{ name, text, state string }{
 		{"a discovery response", `{"versionInfo":"1","resources":[` + listener + `,` + cluster + `],"typeUrl":"t","nonce":"n"}`, "active"},
 		{"one with names around its resources", `{"resources":[{"name":"l","version":"1","resource":` + listener + `},{"@type":"type.googleapis.com/envoy.service.discovery.v3.Resource","name":"c","resource":` + cluster + `}]}`, "active"},
+		{"resources under their types and names", `{"type.googleapis.com/envoy.config.listener.v3.Listener":{"l":` + untyped(listener) + `},"type.googleapis.com/envoy.config.cluster.v3.Cluster":{"c":` + untyped(cluster) + `}}`, "active"},
+		{"those in a wrapper", `{"diff":[],"xds":{"type.googleapis.com/envoy.config.cluster.v3.Cluster":{"c":` + untyped(cluster) + `},"type.googleapis.com/envoy.config.listener.v3.Listener":{"l":` + untyped(listener) + `}}}`, "active"},
 		{"sections under keys", `{"configs":{"listeners":{"@type":"type.googleapis.com/envoy.admin.v2alpha.ListenersConfigDump","dynamic_active_listeners":[{"version_info":"1","listener":` + listener + `}]},` +
 			`"clusters":{"@type":"type.googleapis.com/envoy.admin.v2alpha.ClustersConfigDump","dynamic_active_clusters":[{"cluster":` + cluster + `}]}}}`, "active"},
 		{"a list of listeners for each state", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v2alpha.ListenersConfigDump","dynamic_warming_listeners":[{"listener":` + listener + `}]},{"dynamicWarmingClusters":[{"cluster":` + cluster + `}]}]}`, "warming"},
@@ -45,6 +47,14 @@ func TestForms(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A response for a type of which there is nothing says so, and is not taken for something else.
+func TestEmptyResponse(t *testing.T) {
+	d := split(t, resource.NewStore(), []byte(`{"nonce":"1","typeUrl":"type.googleapis.com/envoy.config.route.v3.RouteConfiguration","versionInfo":"1"}`), Options{})
+	if !d.Has(resource.RouteConfig) || len(d.Resources(resource.RouteConfig)) != 0 || d.Has(resource.Cluster) {
+		t.Errorf("sections %q, want that there are no route tables", d.Sections())
 	}
 }
 

@@ -238,6 +238,18 @@ func (s *splitter) items(i, depth int) (int, error) {
 	})
 }
 
+// named reads resources of a kind under their names, as kumactl gives them under the type.
+func (s *splitter) named(i int, kind resource.Kind) (int, error) {
+	s.dump.group(kind)
+	return s.members(i, func(name string, at int) (int, error) {
+		v, end, err := s.body(at)
+		if err == nil {
+			s.dump.add(resource.Spec{Kind: kind, Name: name, State: resource.Active, Text: s.src[v.start:v.end], Offset: v.start})
+		}
+		return end, err
+	})
+}
+
 // item reads the value at i: a ConfigDump, one section, one element of a section, or a resource.
 func (s *splitter) item(i, depth int) (int, error) {
 	if !s.at(i, '{') {
@@ -255,6 +267,10 @@ func (s *splitter) item(i, depth int) (int, error) {
 		updated string        // its time
 	)
 	end, err := s.members(i, func(key string, at int) (int, error) {
+		if kind, ok := messageKind(key); ok && s.at(at, '{') {
+			found = true
+			return s.named(at, kind)
+		}
 		key = snake(key)
 		switch key {
 		case "@type":
@@ -272,6 +288,18 @@ func (s *splitter) item(i, depth int) (int, error) {
 			if s.at(at, '[') && depth < envelopes {
 				found = true
 				return s.items(at, depth+1)
+			}
+		case "type_url": // of one, which may have no resources
+			url, end, err := s.str(at)
+			if kind, ok := messageKind(url); ok {
+				found = true
+				s.dump.group(kind)
+			}
+			return end, err
+		case "xds": // around named resources
+			if s.at(at, '{') && bytes.HasPrefix(s.src[rawjson.SkipSpace(s.src, at+1):], []byte(`"type.googleapis.com/`)) {
+				found = true
+				return s.item(at, depth+1)
 			}
 		case "resource": // one of them, with its name around it
 			if s.at(at, '{') && depth < envelopes {
