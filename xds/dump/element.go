@@ -260,6 +260,8 @@ func (s *splitter) classify(i, end, depth int, typeURL, section string, found bo
 	kind, state := resource.Kind(strings.Clone(typeURL)), resource.Active
 	if k, ok := messageKind(typeURL); ok {
 		kind = k
+	} else if strings.HasPrefix(shortType(typeURL), "envoy.service.") {
+		return errUnknown{i} // an answer about clients, not what they have
 	} else if typeURL == "" {
 		if guess == "" {
 			if depth == 0 && s.empty(i) {

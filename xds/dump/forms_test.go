@@ -50,6 +50,24 @@ func TestForms(t *testing.T) {
 	}
 }
 
+// In a list, what could be of any kind is of the kind of the rest; a list of nothing else is refused, and so is the state of clients.
+func TestSilentElements(t *testing.T) {
+	d := split(t, resource.NewStore(), []byte(`[{"name":"a"},{"name":"b","lb_policy":"MAGLEV"},{"name":"c","type":"STATIC"}]`), Options{})
+	var names []string
+	for _, r := range d.Resources(resource.Cluster) {
+		names = append(names, r.Name())
+	}
+	if diff := cmp.Diff([]string{"b", "a", "c"}, names); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, text := range []string{`{"resources":[{"@type":"type.googleapis.com/envoy.service.status.v3.ClientConfig","node":{"id":"n"}}],"typeUrl":"type.googleapis.com/envoy.service.status.v3.ClientConfig"}`,
+		`[{"name":"a"},{"name":"b"}]`, `[{"name":"a"},{"lb_policy":"MAGLEV"},{"filter_chains":[]}]`} {
+		if _, err := Split(resource.NewStore(), []byte(text), Options{}); err == nil {
+			t.Errorf("%s is accepted", text)
+		}
+	}
+}
+
 // A response for a type of which there is nothing says so, and is not taken for something else.
 func TestEmptyResponse(t *testing.T) {
 	d := split(t, resource.NewStore(), []byte(`{"nonce":"1","typeUrl":"type.googleapis.com/envoy.config.route.v3.RouteConfiguration","versionInfo":"1"}`), Options{})

@@ -114,7 +114,7 @@ var telling = map[string]resource.Kind{
 	"api_listener": resource.Listener, "address": resource.Listener, "internal_listener": resource.Listener,
 
 	"virtual_hosts": resource.RouteConfig, "vhds": resource.RouteConfig, "validate_clusters": resource.RouteConfig,
-	"ignore_port_in_host_matching": resource.RouteConfig,
+	"ignore_port_in_host_matching": resource.RouteConfig, "request_headers_to_add": resource.RouteConfig, "response_headers_to_add": resource.RouteConfig,
 
 	"cluster_name": resource.Endpoint,
 

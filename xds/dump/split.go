@@ -73,7 +73,7 @@ func (s *splitter) document() error {
 	}
 	var end int
 	if s.src[start] == '[' {
-		end, err = s.elems(start, func(i int) (int, error) { return s.item(i, 0) })
+		end, err = s.list(start)
 	} else {
 		end, err = s.item(start, 0)
 	}
@@ -85,6 +85,35 @@ func (s *splitter) document() error {
 		return syntaxf(end, "%s after the end of the dump; one document is wanted", glimpse(s.src[end:]))
 	}
 	return nil
+}
+
+// list reads a list of sections or resources. An element that tells nothing of its kind is of that of the others.
+func (s *splitter) list(start int) (int, error) {
+	var silent []int
+	end, err := s.elems(start, func(i int) (int, error) {
+		end, err := s.item(i, 0)
+		if errors.As(err, new(errUnknown)) {
+			silent = append(silent, i)
+			err = nil
+		}
+		return end, err
+	})
+	if err != nil || len(silent) == 0 {
+		return end, err
+	}
+	if len(s.dump.kinds) != 1 {
+		return end, errUnknown{silent[0]}
+	}
+	for kind := range s.dump.kinds {
+		for _, i := range silent {
+			v, _, err := s.body(i)
+			if err != nil {
+				return i, err
+			}
+			s.dump.add(resource.Spec{Kind: kind, Name: v.name, State: resource.Active, Text: s.src[v.start:v.end], Offset: v.start})
+		}
+	}
+	return end, nil
 }
 
 // begin finds the first bracket and refuses what is no JSON document at all.
