@@ -3,6 +3,7 @@ package match_test
 import (
 	"net/netip"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -239,4 +240,16 @@ func FuzzTree(f *testing.F) {
 		match.NewTemplate(value).Match(value)
 		match.NewMetadataMatch(tree).Match(map[string]any{value: value})
 	})
+}
+
+// A condition that compares with a token does not hold, since the token is not there any more, and says why.
+func TestRedactedString(t *testing.T) {
+	for _, v := range []string{`{"exact":"Bearer [redacted]"}`, `{"prefix":"[redacted]"}`, `{"safe_regex":{"regex":"Bearer [redacted]"}}`} {
+		if s := match.NewString(rawjson.Value(v)); s.Match("Bearer r") || s.Err() == nil || !strings.Contains(s.Err().Error(), "private") {
+			t.Errorf("%s: error %v, want that what it compares with was taken out", v, s.Err())
+		}
+	}
+	if s := match.NewString(rawjson.Value(`{"exact":"Bearer x"}`)); s.Err() != nil {
+		t.Error(s.Err())
+	}
 }

@@ -1,13 +1,14 @@
 // Package match evaluates the conditions Envoy's configuration is full of: on strings, headers, query parameters, cookies, metadata,
 // addresses, fractions of requests, and the generic matcher tree. What they are evaluated on is a [Request].
 //
-// A condition that can never hold because it is faulty (a regular expression that does not compile) or that is not modelled (an
-// extension) does not match, and its Err says why. An Envoy refuses the whole resource for a faulty one.
+// A condition that can never hold because it is faulty (a regular expression that does not compile), that is not modelled (an
+// extension), or that compares with a token that was redacted does not match, and its Err says why. An Envoy refuses the whole resource for a faulty one.
 //
 // Where Envoy's rules have changed, those of the Version in the request count.
 package match
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
@@ -45,6 +46,9 @@ func NewString(v rawjson.Value) String { return NewStringMatch(route.NewStringMa
 // NewStringMatch compiles what the view says.
 func NewStringMatch(view route.StringMatch) String {
 	s := String{view: view}
+	if strings.Contains(view.Value, "[redacted]") {
+		s.err = errors.New("what it compares with was taken out as private")
+	}
 	switch view.Kind {
 	case "contains":
 		s.folded = lower(view.Value)
@@ -71,6 +75,9 @@ func FullRegexp(text string) (*regexp.Regexp, error) {
 
 // Match reports whether the condition holds. Regular expressions have to match the whole text. Ignoring case is for ASCII only.
 func (s String) Match(text string) bool {
+	if s.err != nil {
+		return false
+	}
 	switch want := s.view.Value; s.view.Kind {
 	case "exact":
 		return text == want || s.view.IgnoreCase && equalFold(text, want)
@@ -96,7 +103,7 @@ func (s String) Match(text string) bool {
 
 // Err says why the condition can never hold, nil when it can.
 func (s String) Err() error {
-	if s.re != nil {
+	if s.err == nil && s.re != nil {
 		_, err := s.re.compiled()
 		return err
 	}
