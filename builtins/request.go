@@ -200,6 +200,15 @@ func portOf(c *Call, name string) (uint16, error) {
 	return uint16(n.Uint64()), nil
 }
 
+// boolOf reads an argument that may be left open: nil where it is.
+func boolOf(c *Call, name string) *bool {
+	if c.Value(name) == nil {
+		return nil
+	}
+	b := c.Bool(name)
+	return &b
+}
+
 // textsOf reads an argument that is one text or a list of them.
 func textsOf(c *Call, name string) ([]string, error) {
 	switch v := c.Value(name).(type) {

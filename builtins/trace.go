@@ -131,13 +131,16 @@ func (b *builder) traces() {
 		{Name: "url", Type: "string", Doc: "what is asked for: http:// or https://, the host as the client writes it, and tcp://host:port or tls://host:port for a connection that is not HTTP"},
 		{Name: "method", Type: "string", Default: `"GET"`, Doc: "the request's method"},
 		headersParam,
-		{Name: "principal", Type: "string", Default: `""`, Doc: "the client's identity, as spiffe://cluster.local/ns/default/sa/web; that of the proxy's own workload for what it sends"},
-		{Name: "source_ip", Type: "string", Default: `""`, Doc: "the client's IP address; the proxy's own for what its workload sends"},
+		{Name: "principal", Type: "string", Default: `""`, Doc: "the client's identity, as spiffe://cluster.local/ns/default/sa/web; that of the proxy's own workload for what it sends. A client with an identity comes to a sidecar or a waypoint by mutual TLS"},
+		{Name: "source_ip", Type: "string", Default: `""`, Doc: "the client's IP address, as PROXY protocol has it where that is used; the proxy's own for what its workload sends"},
 		{Name: "sni", Type: "string", Default: `""`, Doc: "the server name of the TLS handshake; the URL's host when left out"},
 		{Name: "dst_ip", Type: "string", Default: `""`, Doc: "the address connected to; left out, it is found as DNS would, in the mesh's own configuration"},
-		{Name: "direction", Type: "string", Default: "None", Doc: "inbound for a request to the proxy's workload, outbound for one it sends; left out, outbound for a sidecar and inbound for a gateway or an Envoy of its own", Enum: listenerDirections()},
-		{Name: "alpn", Type: "list|string", Default: "[]", Doc: "the application protocols the client offers"},
-		{Name: "tls", Type: "bool", Default: "None", Doc: "whether the client makes a TLS connection; by the URL's scheme when left out"},
+		{Name: "direction", Type: "string", Default: "None", Doc: "inbound for a request to the proxy's workload, at the port of the URL, outbound for one it sends; left out, outbound for a sidecar and inbound for a gateway or an Envoy of its own", Enum: listenerDirections()},
+		{Name: "alpn", Type: "list|string", Default: "[]", Doc: "the application protocols the client offers in the TLS handshake, as h2; what the proxies of Istio offer when left out and mutual TLS comes to a sidecar, else h2 and http/1.1. For http:// the protocol it speaks: http/1.0, http/1.1 or h2c"},
+		{Name: "tls", Type: "bool", Default: "None", Doc: "whether the client makes a TLS connection; when left out, it does for https:// and tls://, and where sni, mtls or alpn say what only TLS has"},
+		{Name: "mtls", Type: "bool", Default: "None", Doc: "whether it presents a certificate in the TLS connection; when left out, it does for what comes to the proxy with a principal, or with protocols that only the proxies of Istio offer"},
+		{Name: "direct_source_ip", Type: "string", Default: `""`, Doc: "who really connects, such as a load balancer that says by PROXY protocol who the client is; source_ip when left out"},
+		{Name: "proxy_protocol", Type: "bool", Default: "None", Doc: "whether the connection begins with a header of PROXY protocol; as the listener wants when left out"},
 		randomParam, runtimeParam, metadataParam,
 	}), "Trace", "Follows a request through the proxy's configuration as its Envoy would: listener, filter chain, filters, virtual host, route, cluster, endpoint, and on through the proxies behind. None for an argument is as if it were left out. Every decision is explained, with what lost. Nothing is sent.",
 		traceExample, traceMethod)
@@ -235,6 +238,7 @@ func (b *builder) hopType() {
 	f("listener", "string", "The listener that has the connection.", func(h *hop) starlark.Value { return text(h.h.Listener) })
 	f("chain", "string", "The filter chain that takes it, often without a name.", func(h *hop) starlark.Value { return text(h.h.Chain) })
 	f("http", "bool", "Whether it is seen as HTTP here, rather than as bytes to pass on.", func(h *hop) starlark.Value { return starlark.Bool(h.h.HTTP != nil) })
+	f("route_config", "string", "The name of the route table, often \"\" for one that is written into the chain.", func(h *hop) starlark.Value { return text(h.h.Table) })
 	f("virtual_host", "string", "The virtual host, \"\" when there is none.", func(h *hop) starlark.Value { return text(h.route().VirtualHost) })
 	f("route", "string", "The name of the route, often \"\"; where says which it is.", func(h *hop) starlark.Value { return text(h.route().Route) })
 	f("where", "string", "Where the route is in its table.", func(h *hop) starlark.Value { return text(h.route().Where) })
@@ -295,16 +299,20 @@ func traceMethod(c *Call) (starlark.Value, error) {
 	if source.IsValid() {
 		q.Source = netip.AddrPortFrom(source, 0)
 	}
+	direct, err := addressOf(c, "direct_source_ip")
+	if err != nil {
+		return nil, err
+	}
+	if direct.IsValid() {
+		q.DirectSource = netip.AddrPortFrom(direct, 0)
+	}
 	if q.Destination, err = addressOf(c, "dst_ip"); err != nil {
 		return nil, err
 	}
 	if q.ALPN, err = textsOf(c, "alpn"); err != nil {
 		return nil, err
 	}
-	if c.Value("tls") != nil {
-		tls := c.Bool("tls")
-		q.TLS = &tls
-	}
+	q.TLS, q.MTLS, q.ProxyProtocol = boolOf(c, "tls"), boolOf(c, "mtls"), boolOf(c, "proxy_protocol")
 	if q.Random, err = randomOf(c); err != nil {
 		return nil, err
 	}

@@ -300,7 +300,7 @@ class Proxy(Value):
         """The sets of scopes that choose among route tables, those in use unless a state is given."""
     def extensions(self, name: str | None = None, state: Literal["active", "static", "warming", "draining", "error", "*"] | None = None) -> Extensions:
         """Configurations of filters by extension discovery (ECDS), those in use unless a state is given."""
-    def trace(self, url: str, method: str = "GET", headers: dict | list | tuple | Collection = {}, principal: str = "", source_ip: str = "", sni: str = "", dst_ip: str = "", direction: Literal["inbound", "outbound"] | None = None, alpn: list | tuple | Collection | str = [], tls: bool | None = None, random: int | None = None, runtime: dict = {}, metadata: dict = {}) -> Trace:
+    def trace(self, url: str, method: str = "GET", headers: dict | list | tuple | Collection = {}, principal: str = "", source_ip: str = "", sni: str = "", dst_ip: str = "", direction: Literal["inbound", "outbound"] | None = None, alpn: list | tuple | Collection | str = [], tls: bool | None = None, mtls: bool | None = None, direct_source_ip: str = "", proxy_protocol: bool | None = None, random: int | None = None, runtime: dict = {}, metadata: dict = {}) -> Trace:
         """Follows a request through the proxy's configuration as its Envoy would: listener, filter chain, filters, virtual host, route, cluster, endpoint, and on through the proxies behind. None for an argument is as if it were left out. Every decision is explained, with what lost. Nothing is sent."""
     def server_info(self) -> ServerInfo:
         """What the Envoy says of itself: version, state, uptime, command line."""
@@ -1186,6 +1186,9 @@ class Hop(Value):
     @property
     def http(self) -> bool:
         """Whether it is seen as HTTP here, rather than as bytes to pass on."""
+    @property
+    def route_config(self) -> str:
+        """The name of the route table, often \"\" for one that is written into the chain."""
     @property
     def virtual_host(self) -> str:
         """The virtual host, \"\" when there is none."""

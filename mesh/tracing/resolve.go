@@ -11,14 +11,10 @@ import (
 	"strings"
 
 	"github.com/meshlark/meshlark/xds/explain"
-	"github.com/meshlark/meshlark/xds/filterchain"
 	"github.com/meshlark/meshlark/xds/match"
 	"github.com/meshlark/meshlark/xds/naming"
 	"github.com/meshlark/meshlark/xds/trace"
 )
-
-// clientPort is the port clients send from when nobody says: it decides only where chains match source ports.
-const clientPort = 40000
 
 // waypointListener is the internal listener of a waypoint that has what came out of the tunnel.
 const waypointListener = "main_internal"
@@ -32,6 +28,7 @@ type target struct {
 	path   string
 	tls    bool
 	http   bool
+	speaks string // the version of HTTP where the scheme says it, as h2; "" for what the client likes
 }
 
 func parseTarget(text string) (target, error) {
@@ -55,6 +52,12 @@ func parseTarget(text string) (target, error) {
 		t.http, t.tls = false, true
 	default:
 		return target{}, fmt.Errorf("url: %s has the scheme %q; there are http, https, tcp and tls", text, u.Scheme)
+	}
+	switch t.scheme {
+	case "ws", "wss":
+		t.speaks = "http/1.1"
+	case "grpc", "grpcs":
+		t.speaks = "h2"
 	}
 	if text := u.Port(); text != "" {
 		if port, err = strconv.ParseUint(text, 10, 16); err != nil || port == 0 {
@@ -84,15 +87,12 @@ func (v *view) resolve(q Question) (trace.Request, explain.Step, error) {
 	if err != nil {
 		return trace.Request{}, explain.Step{}, err
 	}
-	if q.TLS != nil {
-		t.tls = *q.TLS
-	}
 	inbound, err := v.inbound(q.Direction)
 	if err != nil {
 		return trace.Request{}, explain.Step{}, err
 	}
 	r := trace.Request{
-		Method: q.Method, Host: t.header, Path: t.path, Source: q.Source, Inbound: inbound,
+		Method: q.Method, Host: t.header, Path: t.path, Source: q.Source, DirectSource: q.DirectSource, Inbound: inbound, ProxyProtocol: q.ProxyProtocol,
 		Metadata: q.Metadata, Runtime: q.Runtime, Random: q.Random,
 	}
 	for _, h := range q.Headers {
@@ -107,7 +107,9 @@ func (v *view) resolve(q Question) (trace.Request, explain.Step, error) {
 			r.Headers = append(r.Headers, h)
 		}
 	}
-	v.client(&r, t, q)
+	if err := v.client(&r, t, q); err != nil {
+		return trace.Request{}, explain.Step{}, err
+	}
 	step := explain.Step{Question: "where does the client connect to?", Inputs: []explain.Input{{Name: "url", Value: q.URL}}}
 	switch {
 	case inbound && v.config.Proxy().Type == "waypoint":
@@ -144,47 +146,6 @@ func (v *view) inbound(direction string) (bool, error) {
 		return typ != "sidecar", nil
 	}
 	return false, fmt.Errorf("direction: %q is neither inbound nor outbound", direction)
-}
-
-// client fills in who sends the request and how.
-func (v *view) client(r *trace.Request, t target, q Question) {
-	if own := v.Address(); !r.Source.IsValid() && !r.Inbound && own.IsValid() {
-		r.Source = netip.AddrPortFrom(own, clientPort)
-	}
-	if r.Source.IsValid() && r.Source.Port() == 0 {
-		r.Source = netip.AddrPortFrom(r.Source.Addr(), clientPort)
-	}
-	if !r.Inbound {
-		r.Principal = cmp.Or(q.Principal, v.Identity())
-	} else {
-		r.Principal = q.Principal
-	}
-	// Whoever says who comes to a sidecar means mutual TLS, which is how that shows.
-	mutual := r.Inbound && q.Principal != "" && v.config.Proxy().Type != "router"
-	if mutual {
-		t.tls = q.TLS == nil || *q.TLS
-	}
-	if t.tls && r.Inbound && q.Principal != "" {
-		r.Peer = match.Peer{Presented: true, Validated: true, URISANs: []string{q.Principal}}
-	}
-	if !t.tls {
-		if t.http {
-			r.Client.HTTP = "http/1.1"
-		}
-		r.Client.ALPN, r.Client.Opaque = q.ALPN, !t.http
-		return
-	}
-	r.Client = filterchain.Client{TLS: true, SNI: q.SNI, ALPN: q.ALPN, Opaque: !t.http}
-	if _, err := netip.ParseAddr(t.host); r.Client.SNI == "" && err != nil {
-		r.Client.SNI = t.host
-	}
-	switch {
-	case r.Client.ALPN != nil || !t.http:
-	case mutual:
-		r.Client.ALPN = []string{"istio-http/1.1", "istio", "http/1.1"} // as another sidecar of the mesh would
-	default:
-		r.Client.ALPN = []string{"h2", "http/1.1"}
-	}
 }
 
 // atService finds the address a workload connects to when it calls a host: DNS is asked in the mesh, and the mesh's own configuration knows what

@@ -24,12 +24,18 @@ type Question struct {
 	Headers match.Headers
 	// Source is the client's address; the proxy's own for what its workload sends when it is not valid.
 	Source netip.AddrPort
+	// DirectSource is who really connects where PROXY protocol says who the client is; Source when it is not valid.
+	DirectSource netip.AddrPort
+	// ProxyProtocol says whether the connection begins with a header of PROXY protocol; what the listener wants when nil.
+	ProxyProtocol *bool
 	// Destination is what is connected to; found out from the URL where it is not valid.
 	Destination netip.Addr
-	// TLS overrules what the URL's scheme says of the connection the client makes.
-	TLS  *bool
+	// TLS overrules what the URL's scheme, SNI, MTLS and ALPN say of the connection the client makes.
+	TLS *bool
+	// MTLS says whether the client presents a certificate; for what comes to the proxy it does when it has a principal.
+	MTLS *bool
 	SNI  string   // the URL's host when "", with TLS
-	ALPN []string // http/1.1 and h2 when nil, with TLS
+	ALPN []string // http/1.1 and h2 when nil, with TLS; without, what the client speaks
 	// Principal is the client's identity; that of the proxy's own workload when "" for what it sends.
 	Principal string
 	// Direction is inbound for a request that comes to the proxy's workload, outbound for one it sends; "" is outbound for a sidecar and inbound for

@@ -3,6 +3,7 @@ package cluster
 import (
 	"slices"
 
+	"github.com/meshlark/meshlark/xds/extension"
 	"github.com/meshlark/meshlark/xds/rawjson"
 	"github.com/meshlark/meshlark/xds/secret"
 )
@@ -108,6 +109,12 @@ func (s Socket) Mode() string {
 func isIstio(context secret.TLSContext) bool {
 	return slices.Contains(context.ALPN(), "istio") ||
 		slices.Contains(context.Certificates(), "default") && slices.Contains(context.Validation(), "ROOTCA")
+}
+
+// ProxyProtocol reports whether connections begin with a header of PROXY protocol that says who the client is.
+func (s Socket) ProxyProtocol() bool {
+	outer := extension.New(s.Config)
+	return outer.Is("ProxyProtocolUpstreamTransport") || outer.Name == "envoy.transport_sockets.upstream_proxy_protocol"
 }
 
 // TLS is the socket's TLS context; ok is false for one without.

@@ -109,13 +109,26 @@ func (s *Set) Match(conn *match.Connection) Result {
 			return s.none(out, fmt.Sprintf("no chain is for %s %s", level.name, level.value(conn)))
 		}
 	}
-	// More than one chain with the same match is refused by Envoy.
+	if len(left) > 1 {
+		return same(out, left)
+	}
 	return found(out, left[0], "the most specific at every level")
 }
 
 func found(out Result, c *chain, reason string) Result {
 	out.Found, out.Chain, out.View, out.Index = true, c.view.Name(), c.view, c.index
 	out.Reason = reason
+	return out
+}
+
+// same is the outcome where chains cannot be told apart: Envoy takes no listener with two chains for the same connections.
+func same(out Result, left []*chain) Result {
+	names := make([]string, len(left))
+	for i, c := range left {
+		names[i] = c.name() + " (" + c.where() + ")"
+	}
+	out.Index = -1
+	out.Reason = strings.Join(names, " and ") + " have the same match: Envoy refuses such a listener"
 	return out
 }
 

@@ -67,6 +67,15 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// Envoy takes no listener with two chains for the same connections, so that neither of them is the answer.
+func TestSameMatch(t *testing.T) {
+	l := view(`{"filter_chains":[` + strings.Join([]string{chain("one", port80), chain("two", sniA), chain("three", port80)}, ",") + `],"default_filter_chain":{"name":"default"}}`)
+	got := filterchain.New(l).Match(&match.Connection{Destination: netip.MustParseAddrPort("10.1.2.3:80")})
+	if want := "one (filter_chains[0]) and three (filter_chains[2]) have the same match: Envoy refuses such a listener"; got.Found || got.Reason != want {
+		t.Errorf("found %t, %q; want %q", got.Found, got.Reason, want)
+	}
+}
+
 func TestMatcher(t *testing.T) {
 	tree := func(name string) string {
 		return `{"default_filter_chain":{"name":"default"},"filter_chains":[{"name":"a","filter_chain_match":{"destination_port":1}}],"filter_chain_matcher":{"matcher_tree":{

@@ -57,6 +57,9 @@ type Peer struct {
 	Subject   string
 }
 
+// Names are the alternative names in the certificate, as far as they are known.
+func (p Peer) Names() []string { return slices.Concat(p.URISANs, p.DNSSANs) }
+
 // A Header is one header line.
 type Header struct{ Name, Value string }
 

@@ -266,3 +266,26 @@ func TestInline(t *testing.T) {
 		t.Error("certificate not seen")
 	}
 }
+
+func TestClientCertificate(t *testing.T) {
+	const roots = `"trusted_ca":{"filename":"/roots"}`
+	for _, tc := range []struct {
+		what, context   string
+		asked, required bool
+	}{
+		{"nothing to verify with", `{"common_tls_context":{}}`, false, false},
+		{"it is required", `{"require_client_certificate":true}`, true, true},
+		{"roots ask for one", `{"common_tls_context":{"validation_context":{` + roots + `}}}`, true, false},
+		{"so do those of a secret", `{"common_tls_context":{"combined_validation_context":{"validation_context_sds_secret_config":{"name":"ROOTCA"}}}}`, true, false},
+		{"names want one", `{"common_tls_context":{"validation_context":{` + roots + `,"match_typed_subject_alt_names":[{"san_type":"DNS","matcher":{"exact":"a"}}]}}}`, true, true},
+		{"hashes too", `{"common_tls_context":{"combined_validation_context":{"default_validation_context":{"verify_certificate_spki":["x"]}}}}`, true, true},
+		{"whoever trusts all only asks", `{"common_tls_context":{"validation_context":{"trust_chain_verification":"ACCEPT_UNTRUSTED","verify_certificate_hash":["x"]}}}`, true, false},
+		{"unless it is required", `{"require_client_certificate":true,"common_tls_context":{"validation_context":{"trust_chain_verification":"ACCEPT_UNTRUSTED"}}}`, true, true},
+		{"a validator of its own", `{"common_tls_context":{"validation_context":{"custom_validator_config":{"name":"envoy.tls.cert_validator.spiffe"}}}}`, true, true},
+	} {
+		asked, required := secret.NewTLSContext(rawjson.Value(tc.context)).ClientCertificate()
+		if asked != tc.asked || required != tc.required {
+			t.Errorf("%s: asked %t, required %t; want %t, %t", tc.what, asked, required, tc.asked, tc.required)
+		}
+	}
+}

@@ -113,13 +113,15 @@ func (t TLSContext) Inline() []Secret {
 	return out
 }
 
+// validations are what is written into the context itself about how the other side is verified.
+func (t TLSContext) validations() [2]rawjson.Value {
+	return [...]rawjson.Value{t.common("validation_context"), t.common("combined_validation_context", "default_validation_context")}
+}
+
 // SubjectAltNames are the matchers for the other side's names, one of which has to hold; empty when any name will do.
 func (t TLSContext) SubjectAltNames() []rawjson.Value {
 	var out []rawjson.Value
-	for _, context := range [...]rawjson.Value{
-		t.common("validation_context"),
-		t.common("combined_validation_context", "default_validation_context"),
-	} {
+	for _, context := range t.validations() {
 		for v := range context.Get("match_typed_subject_alt_names").Elems() {
 			out = append(out, v.Get("matcher"))
 		}
@@ -145,6 +147,30 @@ func (t TLSContext) SNI() string { return t.body.Str("sni") }
 // RequireClientCertificate reports whether a filter chain refuses clients without a certificate: mutual TLS.
 func (t TLSContext) RequireClientCertificate() bool {
 	return t.body.Get("require_client_certificate").IsTrue()
+}
+
+// ClientCertificate reports whether a filter chain asks clients for a certificate, which they present to nobody else, and whether it refuses those that
+// have none. Whoever verifies names or hashes refuses them, whatever require_client_certificate says, unless certificates need not be trusted.
+func (t TLSContext) ClientCertificate() (asked, required bool) {
+	asked = len(t.Validation()) > 0
+	for _, context := range t.validations() {
+		trusting := false
+		switch context.Str("trust_chain_verification") {
+		case "ACCEPT_UNTRUSTED", "1":
+			asked, trusting = true, true
+		}
+		for _, field := range [...]string{"trusted_ca", "ca_certificate_provider_instance", "system_root_certs"} {
+			asked = asked || context.Get(field).Exists()
+		}
+		for _, field := range [...]string{"match_typed_subject_alt_names", "match_subject_alt_names", "verify_certificate_hash", "verify_certificate_spki"} {
+			verified := context.Get(field).Len() > 0
+			asked, required = asked || verified, required || verified && !trusting
+		}
+		custom := context.Get("custom_validator_config").Exists()
+		asked, required = asked || custom, required || custom
+	}
+	required = required || t.RequireClientCertificate()
+	return asked || required, required
 }
 
 // Versions are the least and the greatest TLS version, as TLSv1_2; "" where Envoy's default holds.

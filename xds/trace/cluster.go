@@ -146,15 +146,22 @@ func (t *tracer) connect(at next, c cluster.Cluster, e endpoint.Endpoint, dst ne
 		return t.reached(dst.String())
 	}
 	r := at.request
+	header := socket.ProxyProtocol()
+	r.DirectSource = netip.AddrPort{}
 	if w, ok := at.config.(Workload); ok {
 		if r.Inbound { // what comes to a gateway leaves it with an identity of its own
 			r.Principal = w.Identity()
 		}
 		if ip := w.Address(); ip.IsValid() {
-			r.Source = netip.AddrPortFrom(ip, r.Source.Port())
+			own := netip.AddrPortFrom(ip, r.Source.Port())
+			if header {
+				r.DirectSource = own
+			} else {
+				r.Source = own
+			}
 		}
 	}
-	r.Destination, r.Inbound, r.Listener = dst, true, ""
+	r.Destination, r.Inbound, r.Listener, r.ProxyProtocol = dst, true, "", &header
 	on := next{config: config, request: r, inner: at.inner}
 	t.dress(&on, c, socket)
 	return &on

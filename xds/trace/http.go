@@ -63,6 +63,7 @@ func (t *tracer) http(at next, manager listener.HTTPManager, conn match.Connecti
 	}
 	t.routed(&result)
 	if result.Code != 0 {
+		t.hop.Cluster = result.Cluster // where the route leads, though nothing gets there
 		return t.end(Verdict{Code: result.Code, Flags: t.hop.flags(result.Flags), Details: result.Details, Reason: result.Reason})
 	}
 	at.request.Host, at.request.Path, at.request.Headers = result.Host, result.Path, result.RequestHeaders

@@ -8,6 +8,7 @@ import (
 	"github.com/meshlark/meshlark/xds/filterchain"
 	"github.com/meshlark/meshlark/xds/listener"
 	"github.com/meshlark/meshlark/xds/match"
+	"github.com/meshlark/meshlark/xds/rawjson"
 )
 
 // through takes the request through one listener.
@@ -28,12 +29,15 @@ func (t *tracer) through(at next) *next {
 	t.hop.Listener = l.Name()
 	t.inbound = l.Direction() == "inbound"
 	// What a listener opens itself has its destination from the connection only where something restores it.
-	t.restored = at.internal != "" || !l.BindToPort() || l.UseOriginalDst() || has(l, "OriginalDst", "original_dst") || has(l, "ProxyProtocol", "proxy_protocol") || i != first
+	t.restored = at.internal != "" || !l.BindToPort() || l.UseOriginalDst() || restores(l) || i != first
 	client := r.Client
 	if !client.TLS && client.HTTP == "" && !client.Opaque {
 		client.HTTP = "http/1.1"
 	}
-	conn, step := filterchain.Inspect(l, client, match.Connection{Source: r.Source, Destination: r.Destination})
+	if client, ok = t.proxied(l, client, r); !ok {
+		return nil
+	}
+	conn, step := filterchain.Inspect(l, client, match.Connection{Source: r.Source, DirectSource: r.DirectSource, Destination: r.Destination})
 	if len(step.Candidates) > 0 {
 		t.step(step)
 	}
@@ -49,7 +53,35 @@ func (t *tracer) through(at next) *next {
 		return t.end(v)
 	}
 	t.decrypted = conn.TLS
+	at.request.Client = client
 	return t.filters(at, chain.View, conn)
+}
+
+// proxied is what the client sends after a header of PROXY protocol, which a filter of the listener wants and takes off. To others it is the beginning
+// of something that they do not know.
+func (t *tracer) proxied(l listener.Listener, client filterchain.Client, r Request) (filterchain.Client, bool) {
+	if r.ProxyProtocol == nil {
+		return client, true
+	}
+	config, wants := filter(l, "ProxyProtocol", "proxy_protocol")
+	if !wants && !*r.ProxyProtocol {
+		return client, true
+	}
+	step := explain.Step{Question: "does the client send the PROXY protocol the listener wants?", Answer: "yes"}
+	switch {
+	case wants && *r.ProxyProtocol:
+	case !wants:
+		step.Answer = "it sends a header that no filter takes off: it is neither TLS nor HTTP"
+		client = filterchain.Client{Opaque: true}
+	case config.Get("allow_requests_without_proxy_protocol").IsTrue():
+		step.Answer = "no, which the listener allows"
+	default:
+		step.Answer = "no"
+		t.end(Verdict{Reason: "the client sends no header of PROXY protocol, which listener " + l.Name() + " wants: the connection is closed"})
+		return client, false
+	}
+	t.step(step)
+	return client, true
 }
 
 // arrival is the listener the connection arrives at: the named one, the one that takes redirected connections of the direction, else the one
@@ -65,14 +97,21 @@ func arrival(listeners *filterchain.Listeners, at next) (int, bool) {
 	return i, i >= 0
 }
 
-// has reports whether a listener has a listener filter, by its message or by its usual name.
-func has(l listener.Listener, message, name string) bool {
+// filter finds a listener's filter, by its message or by its usual name.
+func filter(l listener.Listener, message, name string) (config rawjson.Value, ok bool) {
 	for _, f := range l.ListenerFilters() {
 		if f.Is(message) || f.Name == "envoy.filters.listener."+name {
-			return true
+			return f.Value, true
 		}
 	}
-	return false
+	return nil, false
+}
+
+// restores reports whether a filter of the listener gives a connection the destination it was meant for.
+func restores(l listener.Listener) bool {
+	_, redirected := filter(l, "OriginalDst", "original_dst")
+	_, proxied := filter(l, "ProxyProtocol", "proxy_protocol")
+	return redirected || proxied
 }
 
 // called is a chain in a sentence; it need not have a name.
@@ -81,26 +120,4 @@ func called(chain listener.Chain) string {
 		return "the chain"
 	}
 	return "chain " + chain.Name()
-}
-
-// terminate looks at what the chain's transport socket wants of the client.
-func (t *tracer) terminate(chain listener.Chain, client filterchain.Client, r Request, conn *match.Connection) (Verdict, bool) {
-	_, wants := chain.TLS()
-	if !wants {
-		return Verdict{}, true
-	}
-	step := explain.Step{Question: "does the client do what the chain's TLS wants?", Answer: "yes"}
-	defer func() { t.step(step) }()
-	context := chain.Fields().Get("transport_socket", "typed_config")
-	required := context.Get("require_client_certificate").IsTrue()
-	switch {
-	case !client.TLS:
-		step.Answer = "no: it sends plaintext to a chain that wants TLS"
-		return Verdict{Reason: "the client sends plaintext where " + called(chain) + " wants TLS: the connection is closed"}, false
-	case required && !r.Peer.Presented:
-		step.Answer = "no: it presents no certificate"
-		return Verdict{Reason: called(chain) + " requires a client certificate and the client presents none: the handshake fails"}, false
-	}
-	conn.TLS, conn.Peer = true, r.Peer
-	return Verdict{}, true
 }

@@ -22,6 +22,7 @@ func (t *tracer) table(config Config, manager listener.HTTPManager, r *match.Req
 	step := explain.Step{Question: "which route table?"}
 	if inline, ok := manager.Routes(); ok {
 		step.Answer = "inline: " + cmp.Or(inline.Name(), "without a name")
+		t.hop.Table = inline.Name()
 		table := manager.Fields().Derived(tableKey{}, func() any { return routing.New(inline) })
 		return table.(*routing.Table), step, true
 	}
@@ -32,6 +33,7 @@ func (t *tracer) table(config Config, manager listener.HTTPManager, r *match.Req
 		step.Inputs = []explain.Input{{Name: "scope", Value: strings.Join(key, ",")}}
 		if inline := body.Get("route_configuration"); inline.Exists() {
 			step.Answer = "inline, of scope " + body.Str("name")
+			t.hop.Table = inline.Str("name")
 			return routing.New(route.New(inline)), step, true
 		}
 		if name = body.Str("route_configuration_name"); name == "" {
@@ -39,6 +41,7 @@ func (t *tracer) table(config Config, manager listener.HTTPManager, r *match.Req
 			return nil, step, false
 		}
 	}
+	t.hop.Table = name
 	table, ok := config.Table(name)
 	if !ok {
 		step.Answer = fmt.Sprintf("%s, which the proxy does not have", name)

@@ -55,6 +55,10 @@ type Request struct {
 	Headers match.Headers
 	// Source is the client, Destination what it connects to.
 	Source, Destination netip.AddrPort
+	// DirectSource is who really connects where PROXY protocol says who the client is; Source when it is not valid.
+	DirectSource netip.AddrPort
+	// ProxyProtocol says whether the connection begins with a header of PROXY protocol; what the listener wants when nil.
+	ProxyProtocol *bool
 	// Client is what it does on the connection. HTTP is http/1.1 when the request is not TLS and says nothing else.
 	Client filterchain.Client
 	// Peer is the client's certificate, when it has TLS.
@@ -77,6 +81,7 @@ type Hop struct {
 	Proxy    string
 	Listener string
 	Chain    string
+	Table    string          // the name of the route table, which the proxy may not have
 	HTTP     *routing.Result // nil for a connection that is not HTTP here
 	Clusters []explain.Share
 	Cluster  string // the one that is followed

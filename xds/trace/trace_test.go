@@ -152,6 +152,24 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// What a request was routed by is known even where the table or the cluster does not exist.
+func TestRouted(t *testing.T) {
+	for _, tc := range []struct{ what, listener, tables, table, cluster, verdict string }{
+		{"a table of its own", httpPort, table, "9080", "v1", "503 NC cluster_not_found"},
+		{"no such table", httpPort, `{"name":"other"}`, "9080", "", "404 NR route_not_found"},
+		{"an inline table", inbound(`{"policies":{}}`), `{"name":"other"}`, "inbound", "", "403 rbac_access_denied"},
+	} {
+		p := newProxy("p", []string{tc.listener}, []string{tc.tables}, nil)
+		r := request()
+		r.Client, r.Peer = filterchain.Client{TLS: tc.table == "inbound"}, match.Peer{Presented: true}
+		r.Listener = p.listeners[0].Name()
+		got := trace.Run(p, nil, r)
+		if h := got.Hops[0]; h.Table != tc.table || h.Cluster != tc.cluster || !strings.HasPrefix(got.Verdict.String(), tc.verdict) {
+			t.Errorf("%s: table %q, cluster %q, %s; want %q, %q, %s", tc.what, h.Table, h.Cluster, got.Verdict, tc.table, tc.cluster, tc.verdict)
+		}
+	}
+}
+
 func TestMayAnswer(t *testing.T) {
 	client, others := twoProxies()
 	got := trace.Run(client, others, request())
