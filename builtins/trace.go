@@ -169,6 +169,9 @@ func (b *builder) traces() {
 	})
 	f("clusters", "list", "The clusters that requests like this one go to from the first proxy: each with name and share, 0 to 1.", func(t *Trace) starlark.Value {
 		for _, h := range t.a.Hops {
+			if h.Tunnel {
+				continue
+			}
 			if len(h.Clusters) > 0 {
 				return shareList(h.Clusters)
 			}
@@ -181,7 +184,7 @@ func (b *builder) traces() {
 	f("endpoints", "list", "The endpoints of the cluster that is followed from the first proxy: each with name, address, port, share (of the cluster's requests), health, why, priority, weight, locality, workload and namespace.",
 		func(t *Trace) starlark.Value {
 			for _, h := range t.a.Hops {
-				if len(h.Endpoints) > 0 {
+				if len(h.Endpoints) > 0 && !h.Tunnel {
 					return hostList(h.Endpoints)
 				}
 			}
@@ -239,6 +242,7 @@ func (b *builder) hopType() {
 	f("chain", "string", "The filter chain that takes it, often without a name.", func(h *hop) starlark.Value { return text(h.h.Chain) })
 	f("http", "bool", "Whether it is seen as HTTP here, rather than as bytes to pass on.", func(h *hop) starlark.Value { return starlark.Bool(h.h.HTTP != nil) })
 	f("route_config", "string", "The name of the route table, often \"\" for one that is written into the chain.", func(h *hop) starlark.Value { return text(h.h.Table) })
+	f("tunnel", "bool", "Whether the request is inside of a tunnel here, as it comes to a waypoint: what is said of HTTP is about the CONNECT request that makes the tunnel.", func(h *hop) starlark.Value { return starlark.Bool(h.h.Tunnel) })
 	f("virtual_host", "string", "The virtual host, \"\" when there is none.", func(h *hop) starlark.Value { return text(h.route().VirtualHost) })
 	f("route", "string", "The name of the route, often \"\"; where says which it is.", func(h *hop) starlark.Value { return text(h.route().Route) })
 	f("where", "string", "Where the route is in its table.", func(h *hop) starlark.Value { return text(h.route().Where) })

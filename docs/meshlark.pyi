@@ -1190,6 +1190,9 @@ class Hop(Value):
     def route_config(self) -> str:
         """The name of the route table, often \"\" for one that is written into the chain."""
     @property
+    def tunnel(self) -> bool:
+        """Whether the request is inside of a tunnel here, as it comes to a waypoint: what is said of HTTP is about the CONNECT request that makes the tunnel."""
+    @property
     def virtual_host(self) -> str:
         """The virtual host, \"\" when there is none."""
     @property

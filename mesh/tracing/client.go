@@ -30,8 +30,9 @@ func (v *view) client(r *trace.Request, t target, q Question) error {
 	} else {
 		r.Principal = q.Principal
 	}
-	// Whoever says who comes to a sidecar means mutual TLS, which is how that shows.
-	peer := r.Inbound && v.config.Proxy().Type != "router"
+	// Whoever says who comes to a sidecar means mutual TLS, which is how that shows. At a waypoint the tunnel shows it.
+	typ := v.config.Proxy().Type
+	peer := r.Inbound && typ != "router" && typ != "waypoint"
 	encrypts, err := q.encrypts(t, peer)
 	if err != nil {
 		return err

@@ -16,9 +16,6 @@ import (
 	"github.com/meshlark/meshlark/xds/trace"
 )
 
-// waypointListener is the internal listener of a waypoint that has what came out of the tunnel.
-const waypointListener = "main_internal"
-
 // A target is what a URL means before it is known who serves it.
 type target struct {
 	scheme string
@@ -113,8 +110,7 @@ func (v *view) resolve(q Question) (trace.Request, explain.Step, error) {
 	step := explain.Step{Question: "where does the client connect to?", Inputs: []explain.Input{{Name: "url", Value: q.URL}}}
 	switch {
 	case inbound && v.config.Proxy().Type == "waypoint":
-		// What a waypoint gets is for an address of a service, inside of a tunnel that ends at its internal listener.
-		r.Listener = waypointListener
+		// What a waypoint gets is for an address of a service, inside of a tunnel.
 		if r.Destination = netip.AddrPortFrom(q.Destination.Unmap(), t.port); !q.Destination.IsValid() {
 			v.atService(&r, &step, t)
 		} else {
@@ -184,6 +180,11 @@ func (v *view) atService(r *trace.Request, step *explain.Step, t target) {
 		return
 	}
 	lost("listeners", "none is bound to an address of its own for it")
+	if ip, chain := v.addressOfChain(t.port, names); ip.IsValid() {
+		won("chain "+chain+" of listener "+tunnelEnd, "", "the listener's matcher chooses it for the service's address")
+		to(ip, "the address of chain "+chain)
+		return
+	}
 	for _, name := range names {
 		c, ok := v.Cluster("outbound|" + port + "||" + name)
 		if !ok {

@@ -80,7 +80,7 @@ func Follow(ctx context.Context, p *mesh.Proxy, side mesh.Side, q Question) (*An
 	for {
 		m.views = nil
 		first.err = nil
-		out.Trace = trace.Run(first, m, r)
+		out.Trace = trace.Run(first, m, first.enter(r))
 		if err := first.failure(); err != nil {
 			return nil, err
 		}

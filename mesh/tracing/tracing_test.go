@@ -64,6 +64,8 @@ func (s *source) Survey(context.Context) (*mesh.Survey, error) {
 		{NodeID: node("sidecar", "10.0.0.2", "cart"), Metadata: account("cart"), Actual: reader{s, cart}},
 		{NodeID: node("router", "10.0.0.9", "gateway"), Metadata: account("gateway"), Actual: reader{s, gateway}},
 		{NodeID: "edge", Actual: reader{s, edge}},
+		{NodeID: node("waypoint", "10.0.0.5", "waypoint"), Metadata: account("waypoint"), Actual: reader{s, waypoint}},
+		{NodeID: node("router", "10.0.0.6", "ambient"), Metadata: account("ambient"), Actual: reader{s, ambient}},
 	}}, nil
 }
 

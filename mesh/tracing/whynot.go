@@ -53,7 +53,7 @@ func (a *Answer) WhyNot(ctx context.Context, name pattern.Pattern) (*WhyNot, err
 			out.Shares = append(out.Shares, explain.Share{Name: hop.Cluster, Share: 1})
 		}
 		v := a.views[hop.Proxy]
-		if v == nil {
+		if v == nil || hop.Tunnel { // how a tunnel goes is not how the request does
 			continue
 		}
 		v = viewOf(ctx, v.config)

@@ -111,6 +111,14 @@ func isIstio(context secret.TLSContext) bool {
 		slices.Contains(context.Certificates(), "default") && slices.Contains(context.Validation(), "ROOTCA")
 }
 
+// Outside is the socket for an address outside of the proxy: one for listeners inside it leaves such connections to the socket that it wraps.
+func (s Socket) Outside() Socket {
+	if s.Mode() != Internal {
+		return s
+	}
+	return Socket{Name: s.Name, Match: s.Match, Config: extension.New(s.Config).Value.Get("transport_socket")}
+}
+
 // ProxyProtocol reports whether connections begin with a header of PROXY protocol that says who the client is.
 func (s Socket) ProxyProtocol() bool {
 	outer := extension.New(s.Config)

@@ -94,6 +94,38 @@ func TestMatcher(t *testing.T) {
 	}
 }
 
+func TestAddressOf(t *testing.T) {
+	const input = `{"typed_config":{"@type":"type.googleapis.com/envoy.extensions.matching.common_inputs.network.v3.`
+	choose := func(name string) string {
+		return `{"action":{"name":"x","typed_config":{"@type":"type.googleapis.com/google.protobuf.StringValue","value":"` + name + `"}}}`
+	}
+	byPort := func(port, name string) string {
+		return `{"matcher":{"matcher_tree":{"input":` + input + `DestinationPortInput"}},"exact_match_map":{"map":{"` + port + `":` + choose(name) + `}}}}}`
+	}
+	ranges := `{"filter_chain_matcher":{"matcher_tree":{"input":` + input + `DestinationIPInput"}},"custom_match":{"typed_config":{"@type":"type.googleapis.com/xds.type.matcher.v3.IPMatcher","range_matchers":[
+		{"ranges":[{"address_prefix":"10.96.0.1","prefix_len":32}],"on_match":` + byPort("80", "a") + `},
+		{"ranges":[{"address_prefix":"10.96.0.2","prefix_len":32},{"address_prefix":"fd00::2","prefix_len":128}],"on_match":` + byPort("81", "b") + `}]}}},"on_no_match":` + choose("c") + `},
+		"filter_chains":[{"name":"a"},{"name":"b"},{"name":"c"}]}`
+	byName := `{"filter_chain_matcher":{"matcher_tree":{"input":` + input + `DestinationIPInput"}},"exact_match_map":{"map":{"10.96.0.3":` + byPort("80", "a") + `}}}},"filter_chains":[{"name":"a"}]}`
+	for _, tc := range []struct {
+		what, listener, chain string
+		port                  uint16
+		want                  string
+	}{
+		{"a range", ranges, "a", 80, "10.96.0.1"},
+		{"the first of its ranges", ranges, "b", 81, "10.96.0.2"},
+		{"another port", ranges, "b", 80, "invalid IP"},
+		{"the rest", ranges, "c", 80, "invalid IP"},
+		{"no such chain", ranges, "d", 80, "invalid IP"},
+		{"a map", byName, "a", 80, "10.96.0.3"},
+		{"no tree", `{"filter_chains":[{"name":"a"}]}`, "a", 80, "invalid IP"},
+	} {
+		if got := filterchain.New(view(tc.listener)).AddressOf(tc.chain, tc.port).String(); got != tc.want {
+			t.Errorf("%s: %s, want %s", tc.what, got, tc.want)
+		}
+	}
+}
+
 func TestHandOff(t *testing.T) {
 	address := func(ip, port string) string {
 		return `"address":{"socket_address":{"address":"` + ip + `","port_value":` + port + `}}`

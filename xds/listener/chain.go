@@ -230,8 +230,17 @@ func (p TCPProxy) Clusters() []route.WeightedCluster {
 	return out
 }
 
-// TunnelHost is the host the connection is tunnelled to by HTTP CONNECT, "" when it is not.
+// TunnelHost is the host the connection is tunnelled to by HTTP CONNECT, "" when it is not. It may be a format.
 func (p TCPProxy) TunnelHost() string { return p.body.Str("tunneling_config", "hostname") }
+
+// TunnelPost is the path of the POST request by which it is tunnelled in place of CONNECT; ok is false when it is not.
+func (p TCPProxy) TunnelPost() (path string, ok bool) {
+	tunnel := p.body.Get("tunneling_config")
+	if path = tunnel.Str("post_path"); path == "" {
+		path = "/"
+	}
+	return path, tunnel.Get("use_post").IsTrue()
+}
 
 func (p TCPProxy) destination() string {
 	clusters := p.Clusters()

@@ -153,9 +153,9 @@ func (c *Connection) Remote() netip.AddrPort {
 	return c.Source
 }
 
-// Direct is who really connected: DirectSource, else Source.
+// Direct is who really connected: DirectSource, else Source. It is not valid for a connection inside the proxy.
 func (c *Connection) Direct() netip.AddrPort {
-	if c.DirectSource.IsValid() {
+	if c.DirectSource.IsValid() || c.Within {
 		return c.DirectSource
 	}
 	return c.Source

@@ -24,7 +24,7 @@ type Request struct {
 	RouteMetadata map[string]any
 	// IgnoreParameters says that the request's route leaves path parameters (;name=value) out of account, as its table has it.
 	IgnoreParameters bool
-	// FilterState is objects of the filter state in the form of text.
+	// FilterState is objects of the filter state in the form of text; nil where nothing is known of it.
 	FilterState map[string]string
 	// Runtime is runtime values by key: whole numbers, text of numbers, or FractionalPercent as decoded JSON.
 	Runtime map[string]any
@@ -39,13 +39,15 @@ type Connection struct {
 	// Source is the client, as PROXY protocol or the original source has it; RemoteIP is what X-Forwarded-For makes of it, and DirectSource who
 	// really connected. Each that is not valid is as the one before.
 	Source, RemoteIP, DirectSource netip.AddrPort
+	Within                         bool // the proxy: it really connects to itself, which has no IP address
 	Destination                    netip.AddrPort
 	Transport                      string // tls, raw_buffer, quic
 	SNI                            string
 	ALPN                           []string // what the client offers, or the HTTP inspector saw
 	TLS                            bool
-	// Peer is the client's certificate.
-	Peer Peer
+	// Peer is the client's certificate, Identity the name in the proxy's own, "" where it is not known.
+	Peer     Peer
+	Identity string
 }
 
 // A Peer is the certificate of the other side of a TLS connection.

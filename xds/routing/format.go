@@ -37,6 +37,13 @@ const (
 	answering              // an answer of Envoy's own
 )
 
+// Format fills in one of Envoy's format strings for a request, with absent for a command that has no value. unmodelled are the commands whose value
+// is not known.
+func Format(text string, r *match.Request, absent string) (filled string, unmodelled []string) {
+	f := formatter{request: r, response: &match.Headers{}}
+	return f.formatOr(text, absent), f.unmodelled
+}
+
 // format fills in a text. A command that has no value gives "".
 func (f *formatter) format(text string) string { return f.formatOr(text, "") }
 
@@ -221,6 +228,8 @@ func connectionValue(c *match.Connection, name string) (value *string, known boo
 		return optional(strings.Join(c.Peer.DNSSANs, ",")), true
 	case "PEER_SUBJECT":
 		return optional(c.Peer.Subject), true
+	case "LOCAL_URI_SAN":
+		return optional(c.Identity), c.Identity != "" || !c.TLS
 	}
 	if ofTLS := strings.HasPrefix(text, "PEER_") || strings.HasPrefix(text, "TLS_") || strings.HasPrefix(text, "LOCAL_") && (strings.HasSuffix(text, "_SAN") || strings.HasSuffix(text, "_SUBJECT")); ofTLS {
 		return nil, !c.TLS && !c.Peer.Presented

@@ -9,6 +9,7 @@ import (
 	"github.com/meshlark/meshlark/xds/cluster"
 	"github.com/meshlark/meshlark/xds/endpoint"
 	"github.com/meshlark/meshlark/xds/explain"
+	"github.com/meshlark/meshlark/xds/extension"
 	"github.com/meshlark/meshlark/xds/filterchain"
 	"github.com/meshlark/meshlark/xds/match"
 	"github.com/meshlark/meshlark/xds/rawjson"
@@ -22,15 +23,11 @@ func (t *tracer) cluster(at next, name string, criteria map[string]rawjson.Value
 		return t.noUpstream(503, "NC", "cluster_not_found", fmt.Sprintf("%s has no cluster %q", at.config.Name(), name))
 	}
 	if c.Type() == "ORIGINAL_DST" {
-		// A header, metadata or filter state may name the destination too.
-		if config := c.Fields().Get("original_dst_lb_config"); !t.restored && !config.Get("use_http_header").IsTrue() && !config.Get("metadata_key").Exists() {
+		dst, why, ok := t.restoredTo(at, c)
+		if !ok {
 			return t.noUpstream(503, "UH", "no_healthy_upstream", "cluster "+name+": nothing restored where the client wanted to go, listener "+t.hop.Listener+" being the one it connected to")
 		}
-		dst := at.request.Destination
-		if port, ok := c.Fields().Get("original_dst_lb_config", "upstream_port_override").Uint(); ok && port < 1<<16 {
-			dst = netip.AddrPortFrom(dst.Addr(), uint16(port))
-		}
-		t.step(explain.Step{Question: "which endpoint?", Answer: dst.String() + ": where the client wanted to go (ORIGINAL_DST)"})
+		t.step(explain.Step{Question: "which endpoint?", Answer: dst.String() + ": " + why})
 		t.hop.Endpoint = dst.String()
 		return t.connect(at, c, endpoint.Endpoint{}, dst)
 	}
@@ -63,9 +60,13 @@ func (t *tracer) cluster(at next, name string, criteria map[string]rawjson.Value
 	address := e.Address()
 	t.hop.Endpoint = address.String()
 	if address.Listener != "" {
+		socket := socketFor(c, e)
 		t.hop.TLS = cluster.Internal
-		at.internal = address.Listener
-		t.dress(&at, c, socketFor(c, e))
+		at.internal, at.state, at.metadata = address.Listener, nil, nil
+		if outer := extension.New(socket.Config); outer.Is("InternalUpstreamTransport") {
+			at.state, at.metadata = t.state.onward(), passedOn(outer, e.Metadata(), c.Fields().Get("metadata", "filter_metadata"))
+		}
+		t.dress(&at, c, socket)
 		return &at
 	}
 	ip, err := netip.ParseAddr(address.Host)
@@ -136,16 +137,16 @@ func (t *tracer) spread(config Config, c cluster.Cluster, criteria map[string]ra
 
 // connect goes on to the proxy at an address, or ends there.
 func (t *tracer) connect(at next, c cluster.Cluster, e endpoint.Endpoint, dst netip.AddrPort) *next {
-	socket := socketFor(c, e)
+	socket := socketFor(c, e).Outside()
 	t.hop.TLS = socket.Mode()
+	r := at.request
 	if t.inbound || dst.Addr().IsLoopback() || t.mesh == nil {
-		return t.reached(dst.String())
+		return t.reached(arrives(r, dst))
 	}
 	config, ok := t.mesh.ProxyAt(dst)
 	if !ok {
-		return t.reached(dst.String())
+		return t.reached(arrives(r, dst))
 	}
-	r := at.request
 	header := socket.ProxyProtocol()
 	r.DirectSource = netip.AddrPort{}
 	if w, ok := at.config.(Workload); ok {
@@ -162,7 +163,7 @@ func (t *tracer) connect(at next, c cluster.Cluster, e endpoint.Endpoint, dst ne
 		}
 	}
 	r.Destination, r.Inbound, r.Listener, r.ProxyProtocol = dst, true, "", &header
-	on := next{config: config, request: r, inner: at.inner}
+	on := next{config: config, request: r}
 	t.dress(&on, c, socket)
 	return &on
 }
@@ -171,33 +172,30 @@ func (t *tracer) connect(at next, c cluster.Cluster, e endpoint.Endpoint, dst ne
 func (t *tracer) dress(on *next, c cluster.Cluster, socket cluster.Socket) {
 	context, encrypts := socket.TLS()
 	r := &on.request
-	passed := t.hop.HTTP == nil
 	switch {
-	case !passed:
-		on.inner = nil
-	case t.decrypted && on.inner != nil: // what was inside the TLS that ended here
-		r.Client, r.Peer, on.inner = *on.inner, match.Peer{}, nil
+	case !t.passed:
+		r.inner = nil
 	case t.decrypted:
-		r.Client, r.Peer = filterchain.Client{HTTP: "http/1.1", Opaque: r.Client.Opaque}, match.Peer{}
+		t.strip(r)
 	}
-	opaque := passed && r.Client.Opaque
+	opaque := t.passed && r.Client.Opaque
 	switch {
-	case passed && !encrypts:
+	case t.passed && !encrypts:
 		return
-	case passed && r.Client.TLS:
+	case t.passed && r.Client.TLS:
 		inner := r.Client
-		on.inner = &inner
+		r.inner = &inner
 	}
 	protocol := "http/1.1"
 	r.Client, r.Peer = filterchain.Client{HTTP: protocol, Opaque: opaque}, match.Peer{}
-	if c.HTTPProtocol() == "http/2" && !passed {
+	if c.HTTPProtocol() == "http/2" && !t.passed {
 		protocol, r.Client.HTTP = "h2", "h2c"
 	}
 	if !encrypts {
 		return
 	}
 	r.Client = filterchain.Client{TLS: true, SNI: context.SNI(), ALPN: context.ALPN(), Opaque: opaque}
-	if !passed {
+	if !t.passed {
 		// What a filter asks for comes before what is configured, and that before the protocol itself.
 		switch {
 		case t.alpn.Exists() && socket.Mode() == cluster.IstioTLS:
@@ -212,6 +210,15 @@ func (t *tracer) dress(on *next, c cluster.Cluster, socket cluster.Socket) {
 			r.Peer.URISANs = []string{r.Principal}
 		}
 	}
+}
+
+// strip takes the TLS that ended here off what the client does.
+func (t *tracer) strip(r *Request) {
+	if r.inner != nil { // what was inside
+		r.Client, r.Peer, r.inner = *r.inner, match.Peer{}, nil
+		return
+	}
+	r.Client, r.Peer = filterchain.Client{HTTP: "http/1.1", Opaque: r.Client.Opaque}, match.Peer{}
 }
 
 // overridden are the protocols Istio's alpn filter has connections for requests of a protocol offer.

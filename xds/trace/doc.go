@@ -8,8 +8,10 @@
 // # What is modelled
 //
 //   - Original destination hand-off between listeners (exact address, then any address), internal listeners, the TLS, HTTP and original destination
-//     inspectors, the nine levels of filter chain matching, the default chain, filter_chain_matcher.
-//   - TLS termination as far as it decides: plaintext to a chain that wants TLS, and no certificate where one is required.
+//     inspectors, PROXY protocol, the nine levels of filter chain matching, the default chain, filter_chain_matcher.
+//   - TLS termination as far as it decides: plaintext to a chain that wants TLS, no certificate where one is required, and names that the chain does not take.
+//   - Tunnels: CONNECT requests that end in a proxy (connect_config), what they carry, TCP proxies that make them (tunneling_config), and what a listener inside
+//     the proxy is told by the hop before: shared filter state (set_filter_state) and metadata of the endpoint. So requests are followed through waypoints.
 //   - The connection manager: missing host and path, path normalisation, merging slashes, escaped slashes, ports and a trailing dot in the host,
 //     inline, RDS and scoped route tables; the client's address from the connection, x-forwarded-for or a header (use_remote_address,
 //     xff_num_trusted_hops, original IP detection), x-envoy-internal, the scheme, headers that only clients inside may set, upgrades.
@@ -27,13 +29,13 @@
 //
 //   - What other HTTP and network filters do. One that may answer by itself is named in the hop (MayAnswer): external authorization, rate limits, Lua, Wasm, ext_proc, buffer
 //     and all that are not known. Filters known to answer nothing pass (gRPC statistics and gRPC-Web, Istio's alpn, stats and peer metadata, compression);
-//     those that change headers or metadata (header_mutation, header_to_metadata, set_filter_state...) are not run, and a step says so.
+//     those that change headers or metadata (header_mutation, header_to_metadata...) are not run, and a step says so.
 //   - What is the state of a live proxy: tokens left in a rate limit's bucket, faults that are active, whether it was told to fail health checks. A fault for a part of the
 //     requests, a rate limit and a token whose signature was not verified are in Answers, and the request goes on.
 //   - Keys that Envoy fetches (remote_jwks) or reads from a file, filter_state_rules, filters whose settings come by ECDS, settings of weighted clusters that
 //     chance does not choose, requests that are too long, and the size of bodies.
 //   - The proxy's own address in x-forwarded-for (for a client on its machine), via, x-request-id, what is written into x-forwarded-client-cert.
-//   - Verification of certificates and names, session resumption, QUIC.
+//   - Verification of certificates (they count as good) and of what servers present, session resumption, QUIC.
 //   - Retries, hedging, circuit breakers and outlier detection as events: state of a live proxy, not configuration.
 //   - Cluster specifier plugins, route_specifiers, CEL, extensions of matchers, zone aware routing, dynamic forward proxy resolution.
 package trace

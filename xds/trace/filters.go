@@ -134,6 +134,8 @@ func (p *passage) filter(c extension.Config, settings routeSettings) *Verdict {
 		return p.healthCheck(c)
 	case c.Is("ExtAuthz"):
 		return p.authorize(c)
+	case setsState(c):
+		p.setState(p.at.config, c, "on_request_headers", p.request)
 	case changes(c):
 		p.step(unknownChange(c))
 	case !harmless(c):

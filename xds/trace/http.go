@@ -18,8 +18,9 @@ func (t *tracer) http(at next, manager listener.HTTPManager, conn match.Connecti
 	r := &match.Request{
 		Method: cmp.Or(at.request.Method, "GET"), Host: at.request.Host, Path: at.request.Path, Headers: join(at.request.Headers),
 		Connection: conn, Metadata: at.request.Metadata, Runtime: at.request.Runtime, Random: at.request.Random, Envoy: at.config.Envoy(),
+		FilterState: t.state.texts(),
 	}
-	if at.request.Client.TLS && !conn.TLS || at.inner != nil {
+	if at.request.Client.TLS && !conn.TLS || at.request.inner != nil {
 		return t.garbled(manager, "the client sends TLS where the chain takes plain HTTP: it is no request")
 	}
 	if at.request.Client.Opaque {
@@ -67,6 +68,9 @@ func (t *tracer) http(at next, manager listener.HTTPManager, conn match.Connecti
 		return t.end(Verdict{Code: result.Code, Flags: t.hop.flags(result.Flags), Details: result.Details, Reason: result.Reason})
 	}
 	at.request.Host, at.request.Path, at.request.Headers = result.Host, result.Path, result.RequestHeaders
+	if at.request.Inside != nil && opens(&result, r) {
+		t.open(&at)
+	}
 	return t.cluster(at, followed(&result), result.Criteria)
 }
 

@@ -3,6 +3,7 @@ package trace
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/meshlark/meshlark/xds/explain"
 	"github.com/meshlark/meshlark/xds/filterchain"
@@ -27,9 +28,12 @@ func (t *tracer) through(at next) *next {
 	}
 	l := listeners.All()[i]
 	t.hop.Listener = l.Name()
-	t.inbound = l.Direction() == "inbound"
+	t.inbound = l.Direction() == "inbound" && at.internal == ""
 	// What a listener opens itself has its destination from the connection only where something restores it.
-	t.restored = at.internal != "" || !l.BindToPort() || l.UseOriginalDst() || restores(l) || i != first
+	t.restored = at.internal == "" && (!l.BindToPort() || l.UseOriginalDst() || restores(l) || i != first)
+	if at.internal != "" {
+		t.ends(l, &r)
+	}
 	client := r.Client
 	if !client.TLS && client.HTTP == "" && !client.Opaque {
 		client.HTTP = "http/1.1"
@@ -37,7 +41,7 @@ func (t *tracer) through(at next) *next {
 	if client, ok = t.proxied(l, client, r); !ok {
 		return nil
 	}
-	conn, step := filterchain.Inspect(l, client, match.Connection{Source: r.Source, DirectSource: r.DirectSource, Destination: r.Destination})
+	conn, step := filterchain.Inspect(l, client, match.Connection{Source: r.Source, DirectSource: r.DirectSource, Within: at.internal != "", Destination: r.Destination})
 	if len(step.Candidates) > 0 {
 		t.step(step)
 	}
@@ -52,7 +56,8 @@ func (t *tracer) through(at next) *next {
 	if v, ok := t.terminate(chain.View, client, r, &conn); !ok {
 		return t.end(v)
 	}
-	t.decrypted = conn.TLS
+	t.decrypted, t.passed = conn.TLS, false
+	at.request = r
 	at.request.Client = client
 	return t.filters(at, chain.View, conn)
 }
@@ -90,12 +95,18 @@ func arrival(listeners *filterchain.Listeners, at next) (int, bool) {
 	if name := cmp.Or(at.internal, at.request.Listener); name != "" {
 		return listeners.Named(name)
 	}
+	bound := listeners.At(at.request.Destination)
+	if bound >= 0 && at.request.Inbound && slices.Contains(notRedirected[:], at.request.Destination.Port()) {
+		return bound, true
+	}
 	if i, ok := listeners.Redirected(at.request.Inbound); ok {
 		return i, true
 	}
-	i := listeners.At(at.request.Destination)
-	return i, i >= 0
+	return bound, bound >= 0
 }
+
+// notRedirected are the ports of a workload of Istio's whose connections come to the listeners that have bound them: for tunnels, statistics and health.
+var notRedirected = [...]uint16{15008, 15020, 15021, 15090}
 
 // filter finds a listener's filter, by its message or by its usual name.
 func filter(l listener.Listener, message, name string) (config rawjson.Value, ok bool) {

@@ -16,15 +16,17 @@ func (t *tracer) filters(at next, chain listener.Chain, conn match.Connection) *
 			return t.http(at, manager, conn)
 		case f.Kind == listener.KindTCP:
 			proxy, _ := chain.TCP()
-			return t.tcp(at, proxy)
+			return t.tcp(at, proxy, conn)
 		case f.Is("RBAC"):
-			request := &match.Request{Connection: conn, Envoy: at.config.Envoy()}
+			request := &match.Request{Connection: conn, Envoy: at.config.Envoy(), FilterState: t.state.texts()}
 			for _, d := range rbac.Filter(f.Name, f.Value, request) {
 				t.step(d.Step)
 				if d.Details != "" {
 					return t.end(Verdict{Details: d.Details, Reason: d.Reason + ": the connection is closed"})
 				}
 			}
+		case setsState(f.Config):
+			t.setState(at.config, f.Config, "on_new_connection", &match.Request{Connection: conn, FilterState: t.state.texts()})
 		case changes(f.Config):
 			t.step(unknownChange(f.Config))
 		case !harmless(f.Config):
@@ -35,7 +37,7 @@ func (t *tracer) filters(at next, chain listener.Chain, conn match.Connection) *
 }
 
 // tcp is for a chain that passes bytes on.
-func (t *tracer) tcp(at next, proxy listener.TCPProxy) *next {
+func (t *tracer) tcp(at next, proxy listener.TCPProxy, conn match.Connection) *next {
 	for _, w := range proxy.Clusters() {
 		t.hop.Clusters = append(t.hop.Clusters, explain.Share{Name: w.Name, Share: w.Share})
 	}
@@ -47,5 +49,9 @@ func (t *tracer) tcp(at next, proxy listener.TCPProxy) *next {
 		}
 	}
 	t.step(explain.Step{Question: "where does the TCP proxy go?", Answer: best})
+	t.passed = true
+	if proxy.TunnelHost() != "" {
+		t.carry(&at, proxy, conn)
+	}
 	return t.cluster(at, best, nil)
 }

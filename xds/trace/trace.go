@@ -67,6 +67,8 @@ type Request struct {
 	Principal string
 	// Inbound says that the request comes to the proxy's workload and not from it.
 	Inbound bool
+	// Inside is what a CONNECT request carries; nil for any other, and for a tunnel of which nothing more is known.
+	Inside *Request
 	// Listener is the name of the listener to begin with; "" for the one the direction and the destination choose.
 	Listener string
 	Metadata map[string]any
@@ -74,6 +76,9 @@ type Request struct {
 	Random   *uint64
 	// Now is the time of the request, by which tokens have expired. When it is zero they are not asked for their times.
 	Now time.Time
+
+	// inner is what the client does inside the TLS of a proxy that passed its bytes on; nil for a request, or where there is none.
+	inner *filterchain.Client
 }
 
 // A Hop is the way through one listener of one proxy.
@@ -83,6 +88,8 @@ type Hop struct {
 	Chain    string
 	Table    string          // the name of the route table, which the proxy may not have
 	HTTP     *routing.Result // nil for a connection that is not HTTP here
+	// Tunnel says that the request is inside of a tunnel here, and HTTP about the CONNECT request that makes it.
+	Tunnel   bool
 	Clusters []explain.Share
 	Cluster  string // the one that is followed
 	// Endpoints are those of Cluster, with shares of its requests.
@@ -159,18 +166,22 @@ type tracer struct {
 	restored bool
 	// inbound says that it is for what comes to the proxy's workload.
 	inbound bool
-	// decrypted says that the chain ended the client's TLS, alpn is the configuration of Istio's filter that chooses protocols, absent for none.
-	decrypted bool
-	alpn      rawjson.Value
+	// decrypted says that the chain ended the client's TLS, passed that the proxy passes bytes on in place of requests, alpn is the configuration
+	// of Istio's filter that chooses protocols, absent for none.
+	decrypted, passed bool
+	alpn              rawjson.Value
+	// state is what filters have kept, metadata what the connection was given by the hop before, by filter.
+	state    filterState
+	metadata map[string]rawjson.Value
 }
 
 // A next is where a hop leads.
 type next struct {
 	config   Config
 	request  Request
-	internal string // name of an internal listener of the same proxy
-	// inner is what the client does inside the TLS of a proxy that passed its bytes on; nil for a request, or where there is none.
-	inner *filterchain.Client
+	internal string // name of an internal listener of the same proxy, which gets state and metadata from the hop before
+	state    filterState
+	metadata map[string]rawjson.Value
 }
 
 func (t *tracer) run(config Config, r Request) {
@@ -188,6 +199,8 @@ func (t *tracer) run(config Config, r Request) {
 		t.seen[key] = true
 		t.out.Hops = append(t.out.Hops, Hop{Proxy: at.config.Name()})
 		t.hop = &t.out.Hops[len(t.out.Hops)-1]
+		t.hop.Tunnel = at.request.Inside != nil
+		t.state, t.metadata = at.state, at.metadata
 		at = t.through(*at)
 	}
 }

@@ -108,6 +108,8 @@ var questions = []struct{ begins, label string }{
 	{"which route", routeStage},
 	{"what becomes of the request", clusterStage},
 	{"where does the TCP proxy go", clusterStage},
+	{"how does the TCP proxy pass it on", "tunnel"},
+	{"does the client send the PROXY protocol", "PROXY"},
 	{"which cluster of the aggregate", "aggregate"},
 	{"which endpoint", endpointStage},
 }
@@ -138,6 +140,7 @@ func (o *outline) notes() (out []string) {
 func newOutline(t trace.Trace, all bool) outline {
 	o := outline{verdict: t.Verdict.String(), end: fails, share: 1}
 	last := ""
+	inTunnel := false // what is known of the request so far is the one that makes a tunnel for it
 	for i := range t.Hops {
 		h := drawHop(&t.Hops[i], i == len(t.Hops)-1, t.Verdict, all)
 		o.hops = append(o.hops, h)
@@ -149,8 +152,8 @@ func newOutline(t trace.Trace, all bool) outline {
 			o.may = append(o.may, answerText(a)+" at "+t.Hops[i].Proxy)
 		}
 		for _, s := range t.Hops[i].Steps {
-			if o.request == "" && labelOf(s.Question) == requestStage {
-				o.request = requestText(s)
+			if labelOf(s.Question) == requestStage && (o.request == "" || inTunnel && !t.Hops[i].Tunnel) {
+				o.request, inTunnel = requestText(s), t.Hops[i].Tunnel
 			}
 		}
 		for _, c := range t.Hops[i].Clusters {

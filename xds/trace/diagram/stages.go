@@ -79,10 +79,10 @@ func (a *artist) chain(steps []explain.Step) {
 	var all []loser
 	closed := false
 	for depth, s := range steps {
-		level := strings.TrimSuffix(strings.TrimPrefix(s.Question, "which chains are for this "), "?")
-		if level == s.Question {
+		level, ok := strings.CutPrefix(strings.TrimSuffix(s.Question, "?"), "which chains are for this ")
+		if !ok {
 			level = ""
-			won = append(won, "filter_chain_matcher chooses "+s.Answer)
+			won = append(won, "filter_chain_matcher")
 		}
 		seen := map[string]int{}
 		for _, c := range s.Candidates {
