@@ -31,7 +31,7 @@ func (v *view) atProxy(r *trace.Request, step *explain.Step, t target, given net
 		}
 	}
 	if !given.IsValid() {
-		own = v.boundTo(port, own)
+		own = v.boundTo(step, port, own)
 	}
 	r.Destination = netip.AddrPortFrom(own.Unmap(), port)
 	why := "the proxy itself"
@@ -42,9 +42,10 @@ func (v *view) atProxy(r *trace.Request, step *explain.Step, t target, given net
 	return nil
 }
 
-// boundTo is an address of the proxy that a listener of a port takes connections for: its own where that is one.
-func (v *view) boundTo(port uint16, own netip.Addr) netip.Addr {
-	first := own
+// boundTo is an address of the proxy that a listener of a port takes connections for: its own where that is one, else the first. The others are among the
+// step's candidates.
+func (v *view) boundTo(step *explain.Step, port uint16, own netip.Addr) netip.Addr {
+	var bound []netip.Addr
 	for _, l := range v.Listeners().All() {
 		if l.Internal() || !l.BindToPort() || l.Port() != uint32(port) {
 			continue
@@ -54,11 +55,17 @@ func (v *view) boundTo(port uint16, own netip.Addr) netip.Addr {
 		case err != nil:
 		case ip.IsUnspecified() || ip == own:
 			return own
-		case first == own:
-			first = ip
+		case !slices.Contains(bound, ip):
+			bound = append(bound, ip)
 		}
 	}
-	return first
+	if len(bound) == 0 {
+		return own
+	}
+	for _, ip := range bound[1:] {
+		step.Candidates = append(step.Candidates, explain.Candidate{Name: netip.AddrPortFrom(ip, port).String(), Why: "a listener is bound to it too: give dst_ip for that one"})
+	}
+	return bound[0]
 }
 
 // gatewayPort finds the port of a gateway's listener for the port of a URL: the one that its Service sends it to, the port itself, the one whose virtual

@@ -205,9 +205,30 @@ func (v *view) atService(r *trace.Request, step *explain.Step, t target) {
 		to(ip, "the address of Service "+name)
 		return
 	}
-	r.Destination = netip.AddrPortFrom(netip.IPv4Unspecified(), t.port)
+	r.Destination = netip.AddrPortFrom(v.anyAddress(t.port), t.port)
 	step.Answer = fmt.Sprintf("an address of %s that the mesh does not know, port %d", t.host, t.port)
 	step.Unmodelled = append(step.Unmodelled, "the address of "+t.host+": give dst_ip if a listener is bound to it")
+}
+
+// anyAddress stands for an address that is not known: that of IPv6 where the listeners for a port on any address, or the proxy itself, have no other.
+func (v *view) anyAddress(port uint16) netip.Addr {
+	own := v.Address()
+	six := own.IsValid() && own.Is6()
+	listeners := v.Listeners()
+	for _, i := range listeners.Port(port) {
+		for _, a := range listeners.All()[i].Addresses() {
+			switch a.Host {
+			case "0.0.0.0":
+				return netip.IPv4Unspecified()
+			case "::":
+				six = true
+			}
+		}
+	}
+	if six {
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
 }
 
 // serviceNames are the names that a host can stand for in the namespace of the proxy, as the resolver of a pod tries them.
@@ -260,7 +281,7 @@ func (v *view) findInTable(port string, names []string) (out domain) {
 				if h, _, err := net.SplitHostPort(text); err == nil {
 					bare = h
 				}
-				if ip, err := netip.ParseAddr(strings.Trim(bare, "[]")); err == nil {
+				if ip, err := netip.ParseAddr(strings.Trim(bare, "[]")); err == nil && !ip.IsUnspecified() { // a service without an address may have that
 					return domain{ip, found.Name(), fmt.Sprintf("domains[%d]", i)}
 				}
 			}

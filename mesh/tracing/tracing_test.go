@@ -64,6 +64,8 @@ func (s *source) Survey(context.Context) (*mesh.Survey, error) {
 		{NodeID: node("sidecar", "10.0.0.2", "cart"), Metadata: account("cart"), Actual: reader{s, cart}},
 		{NodeID: node("router", "10.0.0.9", "gateway"), Metadata: account("gateway"), Actual: reader{s, gateway}},
 		{NodeID: "edge", Actual: reader{s, edge}},
+		{NodeID: node("sidecar", "fd00::7", "six"), Metadata: account("six"), Actual: reader{s, six}},
+		{NodeID: node("router", "10.0.0.7", "bound"), Metadata: account("bound"), Actual: reader{s, bound}},
 		{NodeID: node("waypoint", "10.0.0.5", "waypoint"), Metadata: account("waypoint"), Actual: reader{s, waypoint}},
 		{NodeID: node("router", "10.0.0.6", "ambient"), Metadata: account("ambient"), Actual: reader{s, ambient}},
 	}}, nil
@@ -167,6 +169,19 @@ var edge = configDump([]string{
 	`{"name":"public",` + socket("127.0.0.1", 8000) + `,"filter_chains":` + httpChain(`"rds":{"route_config_name":"public"}`) + `}`,
 }, []string{`{"name":"public","virtual_hosts":[{"name":"all","domains":["*"],"routes":[{"match":{"prefix":"/"},"route":{"cluster":"app"}}]}]}`}, []string{static("app", "", "10.7.7.7", 80)})
 
+var (
+	// six is a sidecar that has IPv6 only.
+	six = configDump([]string{
+		`{"name":"virtualOutbound","traffic_direction":"OUTBOUND","use_original_dst":true,` + socket("::", 15001) + `,"filter_chains":` + tcpChain("PassthroughCluster") + `}`,
+		`{"name":"::_80","traffic_direction":"OUTBOUND","bind_to_port":false,` + socket("::", 80) + `,"filter_chains":` + httpChain(`"rds":{"route_config_name":"80"}`) + `}`,
+	}, []string{`{"name":"80","virtual_hosts":[{"name":"headless:80","domains":["headless.example.com","0.0.0.0"],"routes":[{"match":{"prefix":"/"},"direct_response":{"status":200}}]}]}`}, []string{`{"name":"PassthroughCluster","type":"ORIGINAL_DST"}`})
+	// bound is a gateway with two addresses.
+	bound = configDump([]string{
+		`{"name":"10.0.0.1_80",` + socket("10.0.0.1", 80) + `,"filter_chains":` + tcpChain("one") + `}`,
+		`{"name":"10.0.0.2_80",` + socket("10.0.0.2", 80) + `,"filter_chains":` + tcpChain("two") + `}`,
+	}, nil, []string{static("one", "", "10.7.7.1", 80), static("two", "", "10.7.7.2", 80)})
+)
+
 func newMesh(t testing.TB, s *source) func(pod string) *mesh.Proxy {
 	t.Helper()
 	m := mesh.New([]mesh.Source{s}, mesh.Options{})
@@ -221,6 +236,10 @@ func TestFollow(t *testing.T) {
 		{"a service only Kubernetes knows", "web", tracing.Question{URL: "http://late"}, "10.96.0.77:80", []string{"web.shop 0.0.0.0_80 PassthroughCluster plaintext"}, "10.96.0.77:80 gets the request"},
 		{"a headless one", "web", tracing.Question{URL: "http://headless"}, "0.0.0.0:80", []string{"web.shop 0.0.0.0_80 PassthroughCluster plaintext"}, "what answers for headless, at an address that is not known, gets the request"},
 		{"a gateway, by the port of its Service", "gateway", tracing.Question{URL: "http://alt:7000"}, "10.0.0.9:9443", []string{"gateway.shop 0.0.0.0_9443  "}, "200 direct_response"},
+		{"an address that is not known, with IPv6 only", "six", tracing.Question{URL: "http://headless.example.com"}, "[::]:80", []string{"six.shop ::_80  "}, "200 direct_response"},
+		{"a port of that nobody has", "six", tracing.Question{URL: "http://headless.example.com:81"}, "[::]:81", []string{"six.shop virtualOutbound PassthroughCluster plaintext"}, "what answers for headless.example.com:81"},
+		{"the first of two addresses", "bound", tracing.Question{URL: "tcp://example.com:80"}, "10.0.0.1:80", []string{"bound.shop 10.0.0.1_80 one plaintext"}, "10.7.7.1:80 gets the request"},
+		{"the other", "bound", tracing.Question{URL: "tcp://example.com:80", Destination: netip.MustParseAddr("10.0.0.2")}, "10.0.0.2:80", []string{"bound.shop 10.0.0.2_80 two plaintext"}, "10.7.7.2:80 gets the request"},
 		{"an Envoy of its own", "edge", tracing.Question{URL: "http://shop.example.com:8000"}, "127.0.0.1:8000", []string{"edge public app plaintext"}, "10.7.7.7:80 gets the request"},
 		{"a gateway, by the port of its listener", "gateway", tracing.Question{URL: "http://alt:9443"}, "10.0.0.9:9443", []string{"gateway.shop 0.0.0.0_9443  "}, "200 direct_response"},
 		{"a gateway, by another port", "gateway", tracing.Question{URL: "http://alt:9000"}, "10.0.0.9:9443", []string{"gateway.shop 0.0.0.0_9443  "}, "200 direct_response"},

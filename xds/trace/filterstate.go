@@ -97,8 +97,8 @@ func (t *tracer) setState(config Config, c extension.Config, field string, r *ma
 }
 
 // passedOn are the metadata that an internal connection has from the endpoint and the cluster it is made for, by filter.
-func passedOn(socket extension.Config, endpoint, cluster rawjson.Value) map[string]rawjson.Value {
-	out := map[string]rawjson.Value{}
+func passedOn(socket extension.Config, endpoint, cluster rawjson.Value) map[string]any {
+	out := map[string]any{}
 	for v := range socket.Value.Get("passthrough_metadata").Elems() {
 		from := rawjson.Value(nil)
 		switch kind := v.Get("kind"); {
@@ -108,7 +108,7 @@ func passedOn(socket extension.Config, endpoint, cluster rawjson.Value) map[stri
 			from = cluster
 		}
 		name := v.Str("name")
-		if got := from.Get(name); got.Exists() {
+		if got, err := rawjson.Decode(from.Get(name)); err == nil {
 			out[name] = got
 		}
 	}

@@ -26,7 +26,7 @@ func (t *tracer) filters(at next, chain listener.Chain, conn match.Connection) *
 				}
 			}
 		case setsState(f.Config):
-			t.setState(at.config, f.Config, "on_new_connection", &match.Request{Connection: conn, FilterState: t.state.texts()})
+			t.setState(at.config, f.Config, "on_new_connection", &match.Request{Connection: conn, Metadata: t.metadata, FilterState: t.state.texts()})
 		case changes(f.Config):
 			t.step(unknownChange(f.Config))
 		case !harmless(f.Config):

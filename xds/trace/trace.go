@@ -81,6 +81,15 @@ type Request struct {
 	inner *filterchain.Client
 }
 
+// depth is how many tunnels the request is in.
+func (r *Request) depth() int {
+	n := 0
+	for in := r.Inside; in != nil; in = in.Inside {
+		n++
+	}
+	return n
+}
+
 // A Hop is the way through one listener of one proxy.
 type Hop struct {
 	Proxy    string
@@ -172,7 +181,7 @@ type tracer struct {
 	alpn              rawjson.Value
 	// state is what filters have kept, metadata what the connection was given by the hop before, by filter.
 	state    filterState
-	metadata map[string]rawjson.Value
+	metadata map[string]any
 }
 
 // A next is where a hop leads.
@@ -181,13 +190,13 @@ type next struct {
 	request  Request
 	internal string // name of an internal listener of the same proxy, which gets state and metadata from the hop before
 	state    filterState
-	metadata map[string]rawjson.Value
+	metadata map[string]any
 }
 
 func (t *tracer) run(config Config, r Request) {
 	at := &next{config: config, request: r}
 	for at != nil {
-		key := fmt.Sprint(at.config.Name(), at.request.Destination, at.request.Inbound, at.internal, at.request.Listener)
+		key := fmt.Sprint(at.config.Name(), at.request.Destination, at.request.Inbound, at.internal, at.request.Listener, at.request.depth())
 		switch {
 		case t.seen[key]:
 			t.end(Verdict{Reason: "the request comes to " + at.config.Name() + " again: a loop"})

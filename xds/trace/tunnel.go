@@ -27,7 +27,8 @@ func (t *tracer) ends(l listener.Listener, r *Request) {
 	step := explain.Step{Question: "which listener has the connection?", Answer: l.Name()}
 	why := "it is inside the proxy, and an endpoint of the cluster before"
 	if _, ok := filter(l, "OriginalDst", "original_dst"); ok {
-		local := t.metadata[originalDst].Str("local")
+		own, _ := t.metadata[originalDst].(map[string]any)
+		local, _ := own["local"].(string)
 		if local == "" {
 			local = t.state[localState].text
 		}
@@ -71,7 +72,7 @@ func (t *tracer) open(at *next) {
 
 // carry puts the connection into a tunnel, which begins here with a request of the TCP proxy.
 func (t *tracer) carry(at *next, proxy listener.TCPProxy, conn match.Connection) {
-	host, unmodelled := routing.Format(proxy.TunnelHost(), &match.Request{Connection: conn, Metadata: at.request.Metadata, FilterState: t.state.texts()}, "-")
+	host, unmodelled := routing.Format(proxy.TunnelHost(), &match.Request{Connection: conn, Metadata: t.metadata, FilterState: t.state.texts()}, "-")
 	inside := at.request
 	if t.decrypted {
 		t.strip(&inside)
@@ -131,11 +132,7 @@ func (t *tracer) override(at next, key rawjson.Value) string {
 	if s := text(at.request.Metadata[key.Str("key")]); s != "" {
 		return s
 	}
-	v, err := rawjson.Decode(t.metadata[key.Str("key")])
-	if err != nil {
-		return ""
-	}
-	return text(v)
+	return text(t.metadata[key.Str("key")])
 }
 
 // arrives is who gets the request at an address: whatever is there, or what the tunnel that ends there is for.
