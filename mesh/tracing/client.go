@@ -30,9 +30,12 @@ func (v *view) client(r *trace.Request, t target, q Question) error {
 	} else {
 		r.Principal = q.Principal
 	}
-	// Whoever says who comes to a sidecar means mutual TLS, which is how that shows. At a waypoint the tunnel shows it.
-	typ := v.config.Proxy().Type
-	peer := r.Inbound && typ != "router" && typ != "waypoint"
+	// Whoever says who comes to a sidecar means mutual TLS, which is how that shows. At a waypoint it is the tunnel's.
+	tunnelled := v.tunnelled(*r)
+	peer := r.Inbound && !tunnelled && v.config.Proxy().Type != "router"
+	if tunnelled {
+		q.MTLS = nil
+	}
 	encrypts, err := q.encrypts(t, peer)
 	if err != nil {
 		return err

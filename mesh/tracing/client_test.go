@@ -59,6 +59,7 @@ func TestClient(t *testing.T) {
 		{"one without HTTP", "cart", tracing.Question{URL: "tcp://cart:8080", Direction: "inbound", Principal: web}, raw(secure("cart", "istio-peer-exchange", "istio")), named},
 		{"one with gRPC", "cart", tracing.Question{URL: "grpc://cart:8080", Direction: "inbound", Principal: web}, secure("cart", "istio-h2", "istio", "h2"), named},
 		{"TLS without a certificate", "cart", tracing.Question{URL: "https://cart:8080", Direction: "inbound", Principal: web, MTLS: &no}, secure("cart", "h2", "http/1.1"), match.Peer{}},
+		{"a client of a waypoint, whose tunnel has the certificate", "waypoint", tracing.Question{URL: "http://books", Principal: web, MTLS: &yes}, plain, match.Peer{}},
 		{"a client of a gateway", "gateway", tracing.Question{URL: "https://alt:9443", Principal: web}, secure("alt", "h2", "http/1.1"), named},
 		{"one without TLS", "gateway", tracing.Question{URL: "http://alt:9443", Principal: web}, plain, match.Peer{}},
 	} {

@@ -108,15 +108,11 @@ func (v *view) resolve(q Question) (trace.Request, explain.Step, error) {
 		return trace.Request{}, explain.Step{}, err
 	}
 	step := explain.Step{Question: "where does the client connect to?", Inputs: []explain.Input{{Name: "url", Value: q.URL}}}
+	if r.Peer.Presented && len(r.Peer.Names()) == 0 || v.tunnelled(r) && r.Principal == "" {
+		step.Unmodelled = append(step.Unmodelled, "the name in the client's certificate: give principal")
+	}
 	switch {
-	case inbound && v.config.Proxy().Type == "waypoint":
-		// What a waypoint gets is for an address of a service, inside of a tunnel.
-		if r.Destination = netip.AddrPortFrom(q.Destination.Unmap(), t.port); !q.Destination.IsValid() {
-			v.atService(&r, &step, t)
-		} else {
-			step.Answer = r.Destination.String() + ", as given"
-		}
-	case inbound:
+	case inbound && !v.tunnelled(r): // what is in a tunnel is for the address of a service
 		err = v.atProxy(&r, &step, t, q.Destination)
 	case q.Destination.IsValid():
 		r.Destination = netip.AddrPortFrom(q.Destination.Unmap(), t.port)

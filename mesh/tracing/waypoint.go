@@ -18,10 +18,15 @@ const (
 	tunnelEnd = "main_internal"
 )
 
-// enter is a request as it comes to the proxy. What comes to a waypoint is in a tunnel, which the node of the client makes with the client's
-// certificate, and which asks for the address that the client connects to.
+// tunnelled reports whether a request comes to the proxy inside of a tunnel: what comes to a waypoint does.
+func (v *view) tunnelled(r trace.Request) bool {
+	return r.Inbound && v.config.Proxy().Type == "waypoint"
+}
+
+// enter is a request as it comes to the proxy. The tunnel to a waypoint is made by the node of the client with the client's certificate, and asks for the
+// address that the client connects to.
 func (v *view) enter(r trace.Request) trace.Request {
-	if !r.Inbound || v.config.Proxy().Type != "waypoint" {
+	if !v.tunnelled(r) {
 		return r
 	}
 	own := v.Address()

@@ -116,6 +116,10 @@ func TestWaypoint(t *testing.T) {
 		if !strings.HasPrefix(got.Verdict.String(), tc.verdict) {
 			t.Errorf("%s: verdict %q, want %q", tc.what, got.Verdict, tc.verdict)
 		}
+		asks := strings.Contains(strings.Join(got.Hops[0].Steps[0].Unmodelled, ""), "give principal")
+		if want := tc.pod == "waypoint" && tc.q.Principal == ""; asks != want {
+			t.Errorf("%s: asks for the principal: %t, want %t", tc.what, asks, want)
+		}
 		for _, h := range got.Hops {
 			if want := h.Listener == "connect_terminate"; h.Tunnel != want {
 				t.Errorf("%s: listener %s is in a tunnel: %t", tc.what, h.Listener, h.Tunnel)
