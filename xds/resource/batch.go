@@ -17,7 +17,7 @@ import (
 
 // A TextError says where and why a text could not be read.
 type TextError struct {
-	Source string // what was read, such as a file name
+	Source string // what was read, such as a file name; "" where whoever shows the error names it
 	Offset int64  // bytes from its start
 	Line   int    // from 1; 0 when not known
 	Column int    // in bytes, from 1
@@ -28,14 +28,18 @@ type TextError struct {
 }
 
 func (e *TextError) Error() string {
+	what := ""
+	if e.Source != "" {
+		what = "config dump " + e.Source + ": "
+	}
 	if e.Foreign {
-		return fmt.Sprintf("config dump %s: %s", e.Source, e.Reason)
+		return what + e.Reason
 	}
 	at := fmt.Sprintf("offset %d", e.Offset)
 	if e.Line > 0 {
 		at += fmt.Sprintf(" (line %d, column %d)", e.Line, e.Column)
 	}
-	return fmt.Sprintf("config dump %s: invalid JSON at %s: %s", e.Source, at, e.Reason)
+	return fmt.Sprintf("%sinvalid JSON at %s: %s", what, at, e.Reason)
 }
 
 // NewTextError makes a TextError of a fault at an offset of a text, with its line and column.

@@ -85,10 +85,15 @@ func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
 }
 
 func (s *Source) unreachable(err error) error {
+	// Where the path is the spec that the message starts with, it is not said twice.
 	var pe *fs.PathError
+	var te *dump.Error
 	if errors.As(err, &pe) {
-		// The path is the spec that the message starts with.
 		err = pe.Err
+	} else if errors.As(err, &te) && te.Source == s.spec {
+		short := *te
+		short.Source = ""
+		err = &short
 	}
 	return &mesh.UnreachableError{Source: s.spec, Err: err}
 }
