@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/meshlark/meshlark/xds/balance"
 	"github.com/meshlark/meshlark/xds/cluster"
@@ -42,6 +43,10 @@ func (t *tracer) cluster(at next, name string, criteria map[string]rawjson.Value
 	if ref := c.Config(); ref != "" {
 		spread.Step.Inputs = append(spread.Step.Inputs, explain.Input{Name: "shaped by", Value: ref})
 	}
+	if tie := t.tie(c); tie != "" {
+		spread.Step.Inputs = append(spread.Step.Inputs, explain.Input{Name: "hash of", Value: tie})
+		spread.Step.Unmodelled = slices.Concat(spread.Step.Unmodelled, []string{"which endpoint the hash of " + tie + " chooses"})
+	}
 	t.step(spread.Step)
 	best := -1
 	for i, h := range spread.Hosts {
@@ -74,6 +79,19 @@ func (t *tracer) cluster(at next, name string, criteria map[string]rawjson.Value
 		return t.reached(t.hop.Endpoint)
 	}
 	return t.connect(at, c, e, netip.AddrPortFrom(ip, uint16(min(address.Port, 1<<16-1))))
+}
+
+// tie is what of a request decides its endpoint, in a cluster that hashes. A route that says nothing of it leaves that to chance.
+func (t *tracer) tie(c cluster.Cluster) string {
+	switch strings.TrimPrefix(c.LbPolicy(), "envoy.load_balancing_policies.") {
+	case "RING_HASH", "MAGLEV", "ring_hash", "maglev":
+	default:
+		return ""
+	}
+	if t.hop.HTTP == nil {
+		return ""
+	}
+	return strings.Join(t.hop.HTTP.View.HashPolicies(), ", ")
 }
 
 // noUpstream ends where there is nothing to go to. A TCP proxy closes the connection then: it has no status to send, nor details of one.

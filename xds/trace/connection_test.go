@@ -2,6 +2,7 @@ package trace_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -103,5 +104,20 @@ func TestInternalClient(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"virtualInbound inside", "inner v1"}, hops); diff != "" || !got.Verdict.Reached {
 		t.Errorf("verdict %s, hops (-want +got):\n%s", got.Verdict, diff)
+	}
+}
+
+// Where a cluster hashes, what the route ties requests by decides the endpoint; elsewhere it does not.
+func TestTie(t *testing.T) {
+	tied := strings.Replace(table, `"route":{"cluster":"v1"}`, `"route":{"cluster":"v1","hash_policy":[{"header":{"header_name":"x-user"}},{"cookie":{"name":"sid"}}]}`, 1)
+	const want = "which endpoint the hash of header x-user, cookie sid chooses"
+	for policy, tells := range map[string]bool{"RING_HASH": true, "MAGLEV": true, "ROUND_ROBIN": false} {
+		p := newProxy("client", []string{virtualOutbound, httpPort}, []string{tied}, []string{static("v1", `"lb_policy":"`+policy+`",`, "10.0.0.2")})
+		for range 2 { // the second time from what was kept
+			got := trace.Run(p, nil, request())
+			if told := slices.Contains(got.Hops[0].Unmodelled, want); told != tells {
+				t.Errorf("%s: unmodelled %q, want that it tells of the hash: %v", policy, got.Hops[0].Unmodelled, tells)
+			}
+		}
 	}
 }

@@ -253,6 +253,10 @@ func (a *artist) endpoints(s explain.Step) {
 			a.shapedBy(object(in.Value))
 			continue
 		}
+		if in.Name == "hash of" {
+			st.asides = append(st.asides, "requests with the same "+in.Value+" go to the same one")
+			continue
+		}
 		priorities = append(priorities, in)
 	}
 	for _, in := range priorities {
