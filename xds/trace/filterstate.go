@@ -1,6 +1,8 @@
 package trace
 
 import (
+	"cmp"
+	"net/netip"
 	"strings"
 
 	"github.com/meshlark/meshlark/xds/explain"
@@ -79,7 +81,7 @@ func (t *tracer) setState(config Config, c extension.Config, field string, r *ma
 			step.Unmodelled = append(step.Unmodelled, "the format of "+key)
 			continue
 		}
-		if text == "" && v.Get("skip_if_empty").IsTrue() {
+		if text == "" && v.Get("skip_if_empty").IsTrue() || !makes(cmp.Or(v.Str("factory_key"), key), text) {
 			continue
 		}
 		o := object{text: text}
@@ -94,6 +96,19 @@ func (t *tracer) setState(config Config, c extension.Config, field string, r *ma
 	}
 	r.FilterState = t.state.texts()
 	t.step(step)
+}
+
+// makes reports whether an object can be made of a text. What is no address leaves the object as it was.
+func makes(factory, text string) bool {
+	ok := true
+	switch factory {
+	case localState, remoteState, overridesState:
+		_, ok = parseEnd(text)
+	case "envoy.network.ip":
+		_, err := netip.ParseAddr(text)
+		ok = err == nil
+	}
+	return ok
 }
 
 // passedOn are the metadata that an internal connection has from the endpoint and the cluster it is made for, by filter.
