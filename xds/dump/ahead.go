@@ -25,17 +25,17 @@ const worthAhead = 1 << 20
 
 // lookAhead starts an ahead for the list whose first element begins at i; nil when it is of no use.
 func (s *splitter) lookAhead(i int) *ahead {
-	if len(s.src) < worthAhead || i > len(s.src)/2 || runtime.GOMAXPROCS(0) < 2 {
+	if s.arrives || len(s.Text) < worthAhead || i > len(s.Text)/2 || runtime.GOMAXPROCS(0) < 2 {
 		return nil
 	}
-	line := bytes.LastIndexByte(s.src[:i], '\n')
-	if line < 0 || len(bytes.TrimLeft(s.src[line+1:i], " ")) > 0 {
+	line := bytes.LastIndexByte(s.Text[:i], '\n')
+	if line < 0 || len(bytes.TrimLeft(s.Text[line+1:i], " ")) > 0 {
 		return nil
 	}
-	a := &ahead{from: len(s.src) / 2, done: make(chan struct{})}
+	a := &ahead{from: len(s.Text) / 2, done: make(chan struct{})}
 	go func() {
 		defer close(a.done)
-		a.read(s, s.src[line:i+1])
+		a.read(s, s.Text[line:i+1])
 	}()
 	return a
 }
@@ -44,23 +44,23 @@ func (s *splitter) lookAhead(i int) *ahead {
 func (a *ahead) read(s *splitter, line []byte) {
 	i := a.from
 	for {
-		at := bytes.Index(s.src[i:], line)
+		at := bytes.Index(s.Text[i:], line)
 		if at < 0 {
 			return
 		}
 		i += at + len(line) - 1
-		for s.at(i, '{') {
+		for s.Is(i, '{') {
 			var w wrapper
 			end, err := s.wrapper(i, &w)
 			if err != nil {
 				return
 			}
 			a.starts, a.ends, a.wrappers = append(a.starts, i), append(a.ends, end), append(a.wrappers, w)
-			i = rawjson.SkipSpace(s.src, end)
-			if !s.at(i, ',') {
+			i = rawjson.SkipSpace(s.Text, end)
+			if !s.Is(i, ',') {
 				break
 			}
-			i = rawjson.SkipSpace(s.src, i+1)
+			i = rawjson.SkipSpace(s.Text, i+1)
 		}
 	}
 }

@@ -153,3 +153,16 @@ func BenchmarkDecode(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRead reads a further dump of the same configuration as it arrives.
+func BenchmarkRead(b *testing.B) {
+	text := desiredDump(b)
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	store := resource.NewStore()
+	for b.Loop() {
+		if _, err := Read(store, bytes.NewReader(text), Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

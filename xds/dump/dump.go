@@ -1,7 +1,7 @@
 // Package dump reads Envoy's configuration dumps, whoever wrote them.
 //
 // [Split] finds where each resource of a dump begins and ends and what it is called, and leaves what it says for later: a body is
-// read when it is first asked for. It accepts what Envoy's /config_dump answers with any of its parameters, istiod's
+// read when it is first asked for. [Read] does so with a dump that arrives, and keeps no more of it than the bodies. Both accept what Envoy's /config_dump answers with any of its parameters, istiod's
 // debug/config_dump in both forms, and what istioctl and egctl print with -o json.
 package dump
 
@@ -41,6 +41,10 @@ type group struct {
 	asked atomic.Int64
 	once  sync.Once
 	seed  maphash.Seed
+}
+
+func newDump(batch *resource.Batch) *Dump {
+	return &Dump{batch: batch, kinds: map[resource.Kind]*group{}}
 }
 
 // Resources gives the resources of a kind in all states, in the order of the dump. It is nil when the dump has no section for the kind, and
@@ -147,9 +151,15 @@ func (d *Dump) group(kind resource.Kind) *group {
 	return g
 }
 
-func (d *Dump) add(spec resource.Spec) {
+// add adds a resource. The error is a fault in its text.
+func (d *Dump) add(spec resource.Spec) error {
+	r, err := d.batch.Add(spec)
+	if err != nil {
+		return err
+	}
 	g := d.group(spec.Kind)
-	g.resources = append(g.resources, d.batch.Add(spec))
+	g.resources = append(g.resources, r)
+	return nil
 }
 
 // shortType cuts a type URL to the name of the message.

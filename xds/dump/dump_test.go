@@ -166,45 +166,48 @@ func TestNode(t *testing.T) {
 
 const anyConfig = `{"@type":"type.googleapis.com/envoy.config.`
 
-// TestShapes reads every shape a dump may come in.
+// shapes are those that a dump may come in.
+var shapes = []struct{ name, in, want string }{
+	{"empty object", ` {} `, ""},
+	{"empty array", `[]`, ""},
+	{"no configs", `{"configs":[]}`, ""},
+	{"null configs", `{"configs":null}`, ""},
+	{"byte order mark", "\xef\xbb\xbf{\"configs\":[]}", ""},
+	{"flat list of types", `{"configs":[` + anyConfig + `cluster.v3.Cluster","name":"a"},{"@type":"type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment","cluster_name":"b"},{"@type":"type.googleapis.com/istio.workload.Address","service":{}}]}`,
+		"section envoy.config.cluster.v3.Cluster\nsection envoy.config.endpoint.v3.ClusterLoadAssignment\nsection istio.workload.Address\n" +
+			"cluster \"a\" active envoy.config.cluster.v3.Cluster\nendpoint \"b\" active envoy.config.endpoint.v3.ClusterLoadAssignment\ntype.googleapis.com/istio.workload.Address \"\" active istio.workload.Address\n"},
+	{"unknown section", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v4.NewConfigDump","new":[{"name":"x"}]}]}`,
+		"section envoy.admin.v4.NewConfigDump\ntype.googleapis.com/envoy.admin.v4.NewConfigDump \"\" active envoy.admin.v4.NewConfigDump\n"},
+	{"element by request", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","cluster":{"name":"a"}}]}`,
+		"section envoy.admin.v3.ClustersConfigDump.DynamicCluster\ncluster \"a\" active \n"},
+	{"istioctl clusters", `[{"name":"a","type":"EDS","connectTimeout":"10s"},{"name":"b","lbPolicy":"RANDOM"}]`,
+		"cluster \"a\" active \ncluster \"b\" active \n"},
+	{"istioctl listeners and routes", `[{"name":"l","trafficDirection":"OUTBOUND"},{"name":"r","virtualHosts":[]}]`,
+		"listener \"l\" active \nroute_config \"r\" active \n"},
+	{"istioctl secrets", `{"dynamicActiveSecrets":[{"name":"default","versionInfo":"1","lastUpdated":"2026-11-20T10:00:00Z","secret":` + anyConfig + `x.Secret","name":"default"}}]}`,
+		"section envoy.admin.v3.SecretsConfigDump\nsecret \"default\" active version 1 updated envoy.config.x.Secret\n"},
+	{"one inner proto", `{"name":"a","virtual_hosts":[]}`, "route_config \"a\" active \n"},
+	{"one section", `{"@type":"type.googleapis.com/envoy.admin.v3.RoutesConfigDump","static_route_configs":[{"route_config":{"name":"a"}},{"route_config":{"name":"a"}}]}`,
+		"section envoy.admin.v3.RoutesConfigDump\nroute_config \"a\" static \nroute_config \"a\" static \n"},
+	{"type after the lists", `{"configs":[{"dynamicActiveClusters":[{"cluster":{"name":"a"}}],"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump"}]}`,
+		"section envoy.admin.v3.ClustersConfigDump\ncluster \"a\" active \n"},
+	{"istiod's nameless secret", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.SecretsConfigDump","dynamic_active_secrets":[{"secret":{"name":"inner"}}]}]}`,
+		"section envoy.admin.v3.SecretsConfigDump\nsecret \"inner\" active \n"},
+	{"rejected cluster", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","dynamic_active_clusters":[{"version_info":"1","cluster":{"name":"a"},"error_state":{"details":"bad","version_info":"2","last_update_attempt":"2026-11-20T10:00:00Z"},"client_status":"NACKED"}]}]}`,
+		"section envoy.admin.v3.ClustersConfigDump\ncluster \"a\" active version 1 NACKED \ncluster \"a\" error version 2 NACKED  rejected \"bad\" version \"2\" attempt true \n"},
+	{"all states of a listener", `{"@type":"type.googleapis.com/envoy.admin.v3.ListenersConfigDump","dynamic_listeners":[{"name":"l","draining_state":{"version_info":"0","listener":{"name":"l"}},"warming_state":{"version_info":"2","listener":{"name":"l"}},"active_state":{"version_info":"1","listener":{"name":"l"}},"error_state":{"details":"x"}}]}`,
+		"section envoy.admin.v3.ListenersConfigDump\nlistener \"l\" active version 1 \nlistener \"l\" warming version 2 \nlistener \"l\" draining version 0 \nlistener \"l\" error  rejected \"x\" version \"\" attempt false \n"},
+	{"escaped name and duplicate key", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","static_clusters":[{"cluster":{"name":"x","n\u0061me":"\u0061|b"}}]}]}`,
+		"section envoy.admin.v3.ClustersConfigDump\ncluster \"a|b\" static \n"},
+	{"section without lists", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.EndpointsConfigDump"}]}`,
+		"section envoy.admin.v3.EndpointsConfigDump\nendpoint: none\n"},
+	{"egctl, one pod", `{"ns":{"pod":{"configDump":{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","staticClusters":[{"cluster":{"name":"a"}}]}]}}}}`,
+		"section envoy.admin.v3.ClustersConfigDump\ncluster \"a\" static \n"},
+}
+
+// TestShapes reads every shape.
 func TestShapes(t *testing.T) {
-	for _, test := range []struct{ name, in, want string }{
-		{"empty object", ` {} `, ""},
-		{"empty array", `[]`, ""},
-		{"no configs", `{"configs":[]}`, ""},
-		{"null configs", `{"configs":null}`, ""},
-		{"byte order mark", "\xef\xbb\xbf{\"configs\":[]}", ""},
-		{"flat list of types", `{"configs":[` + anyConfig + `cluster.v3.Cluster","name":"a"},{"@type":"type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment","cluster_name":"b"},{"@type":"type.googleapis.com/istio.workload.Address","service":{}}]}`,
-			"section envoy.config.cluster.v3.Cluster\nsection envoy.config.endpoint.v3.ClusterLoadAssignment\nsection istio.workload.Address\n" +
-				"cluster \"a\" active envoy.config.cluster.v3.Cluster\nendpoint \"b\" active envoy.config.endpoint.v3.ClusterLoadAssignment\ntype.googleapis.com/istio.workload.Address \"\" active istio.workload.Address\n"},
-		{"unknown section", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v4.NewConfigDump","new":[{"name":"x"}]}]}`,
-			"section envoy.admin.v4.NewConfigDump\ntype.googleapis.com/envoy.admin.v4.NewConfigDump \"\" active envoy.admin.v4.NewConfigDump\n"},
-		{"element by request", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster","cluster":{"name":"a"}}]}`,
-			"section envoy.admin.v3.ClustersConfigDump.DynamicCluster\ncluster \"a\" active \n"},
-		{"istioctl clusters", `[{"name":"a","type":"EDS","connectTimeout":"10s"},{"name":"b","lbPolicy":"RANDOM"}]`,
-			"cluster \"a\" active \ncluster \"b\" active \n"},
-		{"istioctl listeners and routes", `[{"name":"l","trafficDirection":"OUTBOUND"},{"name":"r","virtualHosts":[]}]`,
-			"listener \"l\" active \nroute_config \"r\" active \n"},
-		{"istioctl secrets", `{"dynamicActiveSecrets":[{"name":"default","versionInfo":"1","lastUpdated":"2026-11-20T10:00:00Z","secret":` + anyConfig + `x.Secret","name":"default"}}]}`,
-			"section envoy.admin.v3.SecretsConfigDump\nsecret \"default\" active version 1 updated envoy.config.x.Secret\n"},
-		{"one inner proto", `{"name":"a","virtual_hosts":[]}`, "route_config \"a\" active \n"},
-		{"one section", `{"@type":"type.googleapis.com/envoy.admin.v3.RoutesConfigDump","static_route_configs":[{"route_config":{"name":"a"}},{"route_config":{"name":"a"}}]}`,
-			"section envoy.admin.v3.RoutesConfigDump\nroute_config \"a\" static \nroute_config \"a\" static \n"},
-		{"type after the lists", `{"configs":[{"dynamicActiveClusters":[{"cluster":{"name":"a"}}],"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump"}]}`,
-			"section envoy.admin.v3.ClustersConfigDump\ncluster \"a\" active \n"},
-		{"istiod's nameless secret", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.SecretsConfigDump","dynamic_active_secrets":[{"secret":{"name":"inner"}}]}]}`,
-			"section envoy.admin.v3.SecretsConfigDump\nsecret \"inner\" active \n"},
-		{"rejected cluster", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","dynamic_active_clusters":[{"version_info":"1","cluster":{"name":"a"},"error_state":{"details":"bad","version_info":"2","last_update_attempt":"2026-11-20T10:00:00Z"},"client_status":"NACKED"}]}]}`,
-			"section envoy.admin.v3.ClustersConfigDump\ncluster \"a\" active version 1 NACKED \ncluster \"a\" error version 2 NACKED  rejected \"bad\" version \"2\" attempt true \n"},
-		{"all states of a listener", `{"@type":"type.googleapis.com/envoy.admin.v3.ListenersConfigDump","dynamic_listeners":[{"name":"l","draining_state":{"version_info":"0","listener":{"name":"l"}},"warming_state":{"version_info":"2","listener":{"name":"l"}},"active_state":{"version_info":"1","listener":{"name":"l"}},"error_state":{"details":"x"}}]}`,
-			"section envoy.admin.v3.ListenersConfigDump\nlistener \"l\" active version 1 \nlistener \"l\" warming version 2 \nlistener \"l\" draining version 0 \nlistener \"l\" error  rejected \"x\" version \"\" attempt false \n"},
-		{"escaped name and duplicate key", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","static_clusters":[{"cluster":{"name":"x","n\u0061me":"\u0061|b"}}]}]}`,
-			"section envoy.admin.v3.ClustersConfigDump\ncluster \"a|b\" static \n"},
-		{"section without lists", `{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.EndpointsConfigDump"}]}`,
-			"section envoy.admin.v3.EndpointsConfigDump\nendpoint: none\n"},
-		{"egctl, one pod", `{"ns":{"pod":{"configDump":{"configs":[{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump","staticClusters":[{"cluster":{"name":"a"}}]}]}}}}`,
-			"section envoy.admin.v3.ClustersConfigDump\ncluster \"a\" static \n"},
-	} {
+	for _, test := range shapes {
 		t.Run(test.name, func(t *testing.T) {
 			d, err := Split(resource.NewStore(), []byte(test.in), Options{Source: "x.json"})
 			if err != nil {
@@ -234,30 +237,33 @@ func TestMany(t *testing.T) {
 	}
 }
 
+// refused are texts that are no dumps.
+var refused = []struct {
+	in     string
+	offset int64
+	want   string
+}{
+	{"", 0, "config dump x.json: it is empty"},
+	{" \n ", 3, "config dump x.json: it is empty"},
+	{"Failed to convert protobuf message to JSON string: bad\nmore", 0, `want a JSON object or array, got "Failed to convert protobuf message to JSON string: bad"`},
+	{"<html><body>502</body></html>", 0, `got "<html><body>502</body></html>"`},
+	{"null", 0, `got "null"`},
+	{`{"configs":[]} trailing`, 15, `'t' after the end of the dump`},
+	{"{\"configs\":[]}\n{\"configs\":[]}", 15, `offset 15 (line 2, column 1): '{' after the end of the dump`},
+	{`{"configs":[`, 12, "unexpected end"},
+	{`{"configs":[{"@type":"x`, 21, "string that is never closed"},
+	{`{"configs":[{"@type":"a/b","c":{"d":[1,2}`, 41, "is not closed"},
+	{`{"configs":[1]}`, 12, "want an object"},
+	{`{"configs" []}`, 11, "want ':' after the key"},
+	{`{"configs":[{"bootstrap":{}} {}]}`, 29, `want ',' or ']'`},
+	{`{configs:[]}`, 1, "want a quoted key"},
+	{`{"a":1}`, 0, "neither a config dump nor a resource"},
+	{`{"configs":[{"x":"y"}]}`, 12, "neither a config dump nor a resource"},
+}
+
 // TestRefused: what is no dump is refused with its place and the reason.
 func TestRefused(t *testing.T) {
-	for _, test := range []struct {
-		in     string
-		offset int64
-		want   string
-	}{
-		{"", 0, "config dump x.json: it is empty"},
-		{" \n ", 3, "config dump x.json: it is empty"},
-		{"Failed to convert protobuf message to JSON string: bad\nmore", 0, `want a JSON object or array, got "Failed to convert protobuf message to JSON string: bad"`},
-		{"<html><body>502</body></html>", 0, `got "<html><body>502</body></html>"`},
-		{"null", 0, `got "null"`},
-		{`{"configs":[]} trailing`, 15, `'t' after the end of the dump`},
-		{"{\"configs\":[]}\n{\"configs\":[]}", 15, `offset 15 (line 2, column 1): '{' after the end of the dump`},
-		{`{"configs":[`, 12, "unexpected end"},
-		{`{"configs":[{"@type":"x`, 21, "string that is never closed"},
-		{`{"configs":[{"@type":"a/b","c":{"d":[1,2}`, 41, "is not closed"},
-		{`{"configs":[1]}`, 12, "want an object"},
-		{`{"configs" []}`, 11, "want ':' after the key"},
-		{`{"configs":[{"bootstrap":{}} {}]}`, 29, `want ',' or ']'`},
-		{`{configs:[]}`, 1, "want a quoted key"},
-		{`{"a":1}`, 0, "neither a config dump nor a resource"},
-		{`{"configs":[{"x":"y"}]}`, 12, "neither a config dump nor a resource"},
-	} {
+	for _, test := range refused {
 		_, err := Split(resource.NewStore(), []byte(test.in), Options{Source: "x.json"})
 		var e *Error
 		if !errors.As(err, &e) || e.Offset != test.offset || e.Source != "x.json" || !strings.Contains(err.Error(), test.want) {

@@ -1,6 +1,7 @@
 package dump
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/meshlark/meshlark/xds/rawjson"
@@ -33,40 +34,42 @@ var stateOrder = [3]resource.State{resource.Active, resource.Warming, resource.D
 
 // element reads one element of a section's list and adds its resources.
 func (s *splitter) element(i int, l list) (int, error) {
-	if !s.at(i, '{') {
-		if i >= len(s.src) {
-			return i, syntaxf(i, "unexpected end, want an object")
-		}
-		return i, syntaxf(i, "unexpected %s, want an object in the list of a section", glimpse(s.src[i:]))
+	if !s.Is(i, '{') {
+		return i, s.want(i, " in the list of a section")
 	}
 	if !s.looked {
 		s.looked, s.ahead = true, s.lookAhead(i)
 	}
 	w, end := s.ahead.at(i)
 	if w == nil {
+		w = &s.own
 		var err error
-		w = new(wrapper)
-		if end, err = s.wrapper(i, w); err != nil {
+		if i, end, err = s.Step(i, func(i int) (int, error) {
+			*w = wrapper{}
+			return s.wrapper(i, w)
+		}); err != nil {
 			return end, err
 		}
 	}
 	if l.kind == resource.ScopedRoutes {
-		s.scoped(i, end, l, w)
-		return end, nil
+		return end, s.scoped(i, end, l, w)
 	}
-	s.wrapped(l, w)
-	return end, nil
+	return end, s.wrapped(l, w)
 }
 
 // wrapped adds the resources of a wrapper.
-func (s *splitter) wrapped(l list, w *wrapper) {
+func (s *splitter) wrapped(l list, w *wrapper) error {
 	if w.body.end > 0 {
-		s.addBody(l, l.state, w, w.name)
+		if err := s.addBody(l, l.state, w, w.name); err != nil {
+			return err
+		}
 	}
 	for n, state := range w.states {
 		if state != nil {
 			state.status = w.status
-			s.addBody(l, stateOrder[n], state, w.name)
+			if err := s.addBody(l, stateOrder[n], state, w.name); err != nil {
+				return err
+			}
 		}
 	}
 	if f := w.failed; f != nil {
@@ -75,47 +78,73 @@ func (s *splitter) wrapped(l list, w *wrapper) {
 			Failure: &resource.FailureSpec{Details: f.details, LastAttempt: f.attempt, VersionInfo: f.version},
 		}
 		if f.body.end > 0 {
-			spec.Text, spec.Offset = s.src[f.body.start:f.body.end], f.body.start
+			spec.Text, spec.Offset = s.Text[f.body.start:f.body.end], f.body.start
 		}
 		if spec.Name == "" {
 			spec.Name = w.body.name // not that of the rejected body: Envoy lists a rejected listener once more without a name
 		}
-		s.dump.add(spec)
+		return s.add(spec)
 	}
-	if w.body.end == 0 && w.states == [3]*wrapper{} && w.failed == nil {
+	if w.body.end == 0 && w.states == [3]*wrapper{} {
 		// A masked dump may leave no more than a name.
-		s.addBody(l, l.state, w, w.name)
+		return s.addBody(l, l.state, w, w.name)
 	}
+	return nil
 }
 
-func (s *splitter) addBody(l list, state resource.State, w *wrapper, name string) {
+func (s *splitter) addBody(l list, state resource.State, w *wrapper, name string) error {
 	spec := resource.Spec{
 		Kind: l.kind, Name: name, State: state,
 		VersionInfo: w.version, LastUpdated: w.updated, ClientStatus: w.status,
 	}
 	if w.body.end > 0 {
-		spec.Text, spec.Offset = s.src[w.body.start:w.body.end], w.body.start
+		spec.Text, spec.Offset = s.Text[w.body.start:w.body.end], w.body.start
 	}
 	if spec.Name == "" {
 		spec.Name = w.body.name
 	}
-	s.dump.add(spec)
+	return s.add(spec)
+}
+
+// bare adds a resource that has nothing around it.
+func (s *splitter) bare(kind resource.Kind, name string, state resource.State, v value) error {
+	spec := resource.Spec{Kind: kind, Name: name, State: state}
+	if v.end > 0 {
+		spec.Text, spec.Offset = s.Text[v.start:v.end], v.start
+	}
+	return s.add(spec)
+}
+
+// add adds a resource to the dump. Only a text that arrives is looked into for faults.
+func (s *splitter) add(spec resource.Spec) error {
+	err := s.dump.add(spec)
+	if err == nil {
+		return nil
+	}
+	var syntax *rawjson.SyntaxError
+	switch {
+	case !errors.As(err, &syntax):
+		return err
+	case spec.Offset < 0: // it is no part of the text
+		return &Error{Source: s.source, Offset: syntax.Offset, Reason: syntax.Msg}
+	}
+	return syntaxf(spec.Offset+int(syntax.Offset), "%s", syntax.Msg)
 }
 
 // wrapper reads the object at i.
 func (s *splitter) wrapper(i int, w *wrapper) (int, error) {
-	return s.members(i, func(key string, at int) (end int, err error) {
+	return s.Members(i, func(key string, at int) (end int, err error) {
 		switch key {
 		case "@type":
-			w.typeURL, end, err = s.str(at)
+			w.typeURL, end, err = s.String(at)
 		case "name":
-			w.name, end, err = s.str(at)
+			w.name, end, err = s.String(at)
 		case "version_info", "versionInfo":
-			w.version, end, err = s.str(at)
+			w.version, end, err = s.String(at)
 		case "last_updated", "lastUpdated":
-			w.updated, end, err = s.str(at)
+			w.updated, end, err = s.String(at)
 		case "client_status", "clientStatus":
-			w.status, end, err = s.str(at)
+			w.status, end, err = s.String(at)
 		case "cluster", "listener", "route_config", "routeConfig", "secret", "endpoint_config", "endpointConfig", "ecds_filter", "ecdsFilter":
 			w.body, end, err = s.body(at)
 		case "active_state", "activeState":
@@ -125,39 +154,39 @@ func (s *splitter) wrapper(i int, w *wrapper) (int, error) {
 		case "draining_state", "drainingState":
 			return s.state(at, &w.states[2])
 		case "error_state", "errorState":
-			if !s.at(at, '{') {
-				return rawjson.Skip(s.src, at)
+			if !s.Is(at, '{') {
+				return rawjson.Skip(s.Text, at)
 			}
 			w.failed = &failed{}
 			return s.failed(at, w.failed)
 		default:
-			return rawjson.Skip(s.src, at)
+			return rawjson.Skip(s.Text, at)
 		}
 		return end, err
 	})
 }
 
 func (s *splitter) state(i int, w **wrapper) (int, error) {
-	if !s.at(i, '{') {
-		return rawjson.Skip(s.src, i)
+	if !s.Is(i, '{') {
+		return rawjson.Skip(s.Text, i)
 	}
 	*w = &wrapper{}
 	return s.wrapper(i, *w)
 }
 
 func (s *splitter) failed(i int, f *failed) (int, error) {
-	return s.members(i, func(key string, at int) (end int, err error) {
+	return s.Members(i, func(key string, at int) (end int, err error) {
 		switch key {
 		case "details":
-			f.details, end, err = s.str(at)
+			f.details, end, err = s.String(at)
 		case "last_update_attempt", "lastUpdateAttempt":
-			f.attempt, end, err = s.str(at)
+			f.attempt, end, err = s.String(at)
 		case "version_info", "versionInfo":
-			f.version, end, err = s.str(at)
+			f.version, end, err = s.String(at)
 		case "failed_configuration", "failedConfiguration":
 			f.body, end, err = s.body(at)
 		default:
-			return rawjson.Skip(s.src, at)
+			return rawjson.Skip(s.Text, at)
 		}
 		return end, err
 	})
@@ -166,28 +195,28 @@ func (s *splitter) failed(i int, f *failed) (int, error) {
 // body finds the end, the name and the type of the resource at i. A value that is no object has neither name nor type.
 func (s *splitter) body(i int) (value, int, error) {
 	v := value{start: i}
-	if !s.at(i, '{') {
-		end, err := rawjson.Skip(s.src, i)
-		if err == nil && string(s.src[i:end]) == "null" {
+	if !s.Is(i, '{') {
+		end, err := rawjson.Skip(s.Text, i)
+		if err == nil && string(s.Text[i:end]) == "null" {
 			return value{}, end, nil
 		}
 		v.end = end
 		return v, end, err
 	}
 	plugin := ""
-	end, err := s.members(i, func(key string, at int) (end int, err error) {
+	end, err := s.Members(i, func(key string, at int) (end int, err error) {
 		switch key {
 		case "@type":
-			v.typeURL, end, err = s.str(at)
+			v.typeURL, end, err = s.String(at)
 		case "name", "cluster_name", "clusterName":
-			v.name, end, err = s.str(at)
+			v.name, end, err = s.String(at)
 		case "config":
 			// istiod lists a Wasm filter without the TypedExtensionConfig that names it; the plugin's own name is inside.
-			if end, err = rawjson.Skip(s.src, at); err == nil {
-				plugin = rawjson.Value(s.src[at:end]).Str("name")
+			if end, err = rawjson.Skip(s.Text, at); err == nil {
+				plugin = rawjson.Value(s.Text[at:end]).Str("name")
 			}
 		default:
-			return rawjson.Skip(s.src, at)
+			return rawjson.Skip(s.Text, at)
 		}
 		return end, err
 	})
@@ -200,9 +229,9 @@ func (s *splitter) body(i int) (value, int, error) {
 
 // scoped adds the scoped routes of one list. They have no Any of their own: the body is the wrapper without what differs from proxy
 // to proxy, so that equal ones are equal.
-func (s *splitter) scoped(i, end int, l list, w *wrapper) {
+func (s *splitter) scoped(i, end int, l list, w *wrapper) error {
 	text := []byte{'{'}
-	for key, v := range rawjson.Value(s.src[i:end]).Members() {
+	for key, v := range rawjson.Value(s.Text[i:end]).Members() {
 		switch snake(key) {
 		case "@type", "version_info", "last_updated", "error_state", "client_status":
 			continue
@@ -215,33 +244,37 @@ func (s *splitter) scoped(i, end int, l list, w *wrapper) {
 		text = append(text, v...)
 	}
 	text = append(text, '}')
-	s.dump.add(resource.Spec{
+	if err := s.add(resource.Spec{
 		Kind: l.kind, Name: w.name, State: l.state, Text: text, Offset: -1,
 		VersionInfo: w.version, LastUpdated: w.updated, ClientStatus: w.status,
-	})
+	}); err != nil {
+		return err
+	}
 	w.body, w.states = value{}, [3]*wrapper{}
 	if w.failed != nil {
-		s.wrapped(l, w)
+		return s.wrapped(l, w)
+	}
+	return nil
+}
+
+// section lists a section that item has read.
+func (s *splitter) section(typeURL, name string) {
+	switch {
+	case typeURL != "":
+		name = shortType(typeURL)
+	case name == "":
+		return
+	default:
+		name = "envoy.admin.v3." + name
+	}
+	if adminType(typeURL) != "ConfigDump" {
+		s.dump.sections = append(s.dump.sections, strings.Clone(name))
 	}
 }
 
-// classify adds what item has read, once it is known what it is.
-func (s *splitter) classify(i, end, depth int, typeURL, section string, found bool, guess resource.Kind) error {
+// classify adds what item has read and found no lists in, once it is known what it is.
+func (s *splitter) classify(i, end, depth int, typeURL string, guess resource.Kind) error {
 	d := s.dump
-	if found {
-		if section == "" && typeURL == "" {
-			return nil
-		}
-		if section == "" || typeURL != "" {
-			section = shortType(typeURL)
-		} else {
-			section = "envoy.admin.v3." + section
-		}
-		if adminType(typeURL) != "ConfigDump" {
-			d.sections = append(d.sections, strings.Clone(section))
-		}
-		return nil
-	}
 	admin := adminType(typeURL)
 	if admin == "ConfigDump" {
 		return nil
@@ -261,48 +294,47 @@ func (s *splitter) classify(i, end, depth int, typeURL, section string, found bo
 	if k, ok := messageKind(typeURL); ok {
 		kind = k
 	} else if strings.HasPrefix(shortType(typeURL), "envoy.service.") {
-		return errUnknown{i} // an answer about clients, not what they have
+		return errUnknown{s.Position(i)} // an answer about clients, not what they have
 	} else if typeURL == "" {
 		if guess == "" {
 			if depth == 0 && s.empty(i) {
 				return nil
 			}
-			return errUnknown{i}
+			return errUnknown{s.Position(i)}
 		}
 		kind = guess
 	}
-	spec := resource.Spec{Kind: kind, State: state, Text: s.src[i:end], Offset: i}
+	spec := resource.Spec{Kind: kind, State: state, Text: s.Text[i:end], Offset: i}
 	if kind == resource.Bootstrap {
 		spec.State = resource.Static
 	} else if v, _, err := s.body(i); err == nil {
 		spec.Name = v.name
 	}
 	s.note(typeURL)
-	d.add(spec)
-	if kind == resource.Bootstrap {
-		_, err := s.static(i)
+	if err := s.add(spec); err != nil || kind != resource.Bootstrap {
 		return err
 	}
-	return nil
+	_, err := s.static(i)
+	return err
 }
 
 // static adds the resources that a bootstrap has itself. In a dump they stand in the sections of their kinds too; a bootstrap alone, as Envoy is started
 // with, is all there is.
 func (s *splitter) static(i int) (int, error) {
-	return s.members(i, func(key string, at int) (int, error) {
-		if key = snake(key); key != "static_resources" || !s.at(at, '{') {
-			return rawjson.Skip(s.src, at)
+	return s.Members(i, func(key string, at int) (int, error) {
+		if key = snake(key); key != "static_resources" || !s.Is(at, '{') {
+			return s.skip(at)
 		}
-		return s.members(at, func(key string, at int) (int, error) {
+		return s.Members(at, func(key string, at int) (int, error) {
 			l, ok := lists["static_"+key]
-			if !ok || !s.at(at, '[') {
-				return rawjson.Skip(s.src, at)
+			if !ok || !s.Is(at, '[') {
+				return s.skip(at)
 			}
 			s.dump.group(l.kind)
-			return s.elems(at, func(at int) (int, error) {
+			return s.Elems(at, func(at int) (int, error) {
 				v, end, err := s.body(at)
 				if err == nil {
-					s.dump.add(resource.Spec{Kind: l.kind, Name: v.name, State: resource.Static, Text: s.src[v.start:v.end], Offset: v.start})
+					err = s.bare(l.kind, v.name, resource.Static, v)
 				}
 				return end, err
 			})
@@ -324,9 +356,9 @@ func (s *splitter) note(typeURL string) {
 }
 
 // empty reports whether the object at i has no members.
-func (s *splitter) empty(i int) bool { return s.at(rawjson.SkipSpace(s.src, i+1), '}') }
+func (s *splitter) empty(i int) bool { return s.Is(rawjson.SkipSpace(s.Text, i+1), '}') }
 
 // errUnknown is an object that is neither a dump nor a resource.
-type errUnknown struct{ offset int }
+type errUnknown struct{ at rawjson.Position }
 
 func (e errUnknown) Error() string { return "neither a config dump nor a resource" }

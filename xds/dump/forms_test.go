@@ -30,6 +30,9 @@ func TestForms(t *testing.T) {
 		{"a bootstrap in camelCase", `{"staticResources":{"clusters":[` + untyped(cluster) + `],"listeners":[` + untyped(listener) + `]}}`, "static"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			for size := range len(test.text) + 2 {
+				agree(t, []byte(test.text), size)
+			}
 			d := split(t, resource.NewStore(), []byte(test.text), Options{})
 			var got []string
 			for _, kind := range resource.Kinds {
@@ -62,6 +65,9 @@ func TestSilentElements(t *testing.T) {
 	}
 	for _, text := range []string{`{"resources":[{"@type":"type.googleapis.com/envoy.service.status.v3.ClientConfig","node":{"id":"n"}}],"typeUrl":"type.googleapis.com/envoy.service.status.v3.ClientConfig"}`,
 		`[{"name":"a"},{"name":"b"}]`, `[{"name":"a"},{"lb_policy":"MAGLEV"},{"filter_chains":[]}]`} {
+		for size := range len(text) + 2 {
+			agree(t, []byte(text), size)
+		}
 		if _, err := Split(resource.NewStore(), []byte(text), Options{}); err == nil {
 			t.Errorf("%s is accepted", text)
 		}

@@ -30,13 +30,13 @@ func SplitAll(store *resource.Store, src []byte, o Options) ([]*Named, error) {
 		return nil, s.fault(err)
 	}
 	var all []*Named
-	if s.at(start, '{') {
+	if s.Is(start, '{') {
 		all, err = s.namespaces(start, store, o)
 		if err == nil {
 			return all, nil
 		}
 	}
-	return nil, s.refuse(unknown.offset, "it is neither a config dump nor a resource of one")
+	return nil, s.foreign(unknown)
 }
 
 // splitOne is Split that leaves errUnknown to its caller.
@@ -51,19 +51,19 @@ func splitOne(store *resource.Store, src []byte, o Options) (*Dump, error) {
 // namespaces reads the map that egctl prints.
 func (s *splitter) namespaces(i int, store *resource.Store, o Options) ([]*Named, error) {
 	var all []*Named
-	_, err := s.members(i, func(ns string, at int) (int, error) {
-		if !s.at(at, '{') {
-			return at, errUnknown{at}
+	_, err := s.Members(i, func(ns string, at int) (int, error) {
+		if !s.Is(at, '{') {
+			return at, errUnknown{s.Position(at)}
 		}
-		return s.members(at, func(pod string, at int) (int, error) {
-			if !s.at(at, '{') {
-				return at, errUnknown{at}
+		return s.Members(at, func(pod string, at int) (int, error) {
+			if !s.Is(at, '{') {
+				return at, errUnknown{s.Position(at)}
 			}
-			end, err := rawjson.Skip(s.src, at)
+			end, err := rawjson.Skip(s.Text, at)
 			if err != nil {
 				return end, err
 			}
-			one := newSplitter(store, s.src, o)
+			one := newSplitter(store, s.Text, o)
 			if _, err := one.item(at, 0); err != nil {
 				return end, err
 			}

@@ -111,7 +111,7 @@ func TestCompactErrors(t *testing.T) {
 			"Decode":  func() error { _, err := Decode([]byte(test.text)); return err },
 		} {
 			var syntax *SyntaxError
-			if err := read(); !errors.As(err, &syntax) || *syntax != (SyntaxError{test.offset, test.msg}) {
+			if err := read(); !errors.As(err, &syntax) || syntax.Offset != test.offset || syntax.Msg != test.msg {
 				t.Errorf("%s(%q): got %v, want offset %d: %s", name, test.text, err, test.offset, test.msg)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 type SyntaxError struct {
 	Offset int64 // bytes from the start of the text
 	Msg    string
+	Short  bool // the text ends in the middle of something
 }
 
 func (e *SyntaxError) Error() string {
@@ -20,6 +21,11 @@ func (e *SyntaxError) Error() string {
 
 func syntaxErrorf(off int, format string, args ...any) error {
 	return &SyntaxError{Offset: int64(off), Msg: fmt.Sprintf(format, args...)}
+}
+
+// short is the error of a text that ends in the middle of something.
+func short(off int, format string, args ...any) error {
+	return &SyntaxError{Offset: int64(off), Msg: fmt.Sprintf(format, args...), Short: true}
 }
 
 // Patterns of eight equal bytes, for looking at eight bytes of text at once.
@@ -89,14 +95,14 @@ func SkipString(s []byte, i int) (int, error) {
 		}
 		i++
 	}
-	return len(s), syntaxErrorf(start, "string that is never closed")
+	return len(s), short(start, "string that is never closed")
 }
 
 // Skip gives the offset after the value that starts at i. It follows strings and brackets only: what is inside is
 // not validated (Compact does that).
 func Skip(s []byte, i int) (int, error) {
 	if i >= len(s) {
-		return i, syntaxErrorf(i, "unexpected end, want a value")
+		return i, short(i, "unexpected end, want a value")
 	}
 	switch s[i] {
 	case '"':
@@ -123,15 +129,31 @@ var scalarByte = func() (t [256]bool) {
 }()
 
 // skipContainer gives the offset after the object or array that opens at i.
+func skipContainer(s []byte, i int) (int, error) {
+	n := nesting{depth: 1}
+	end, done := n.follow(s, i+1)
+	switch {
+	case done:
+		return end, nil
+	case n.inString != 0:
+		return len(s), short(len(s), "unexpected end inside a string of the value that starts %d bytes before", len(s)-i)
+	}
+	return len(s), short(len(s), "unexpected end, the value that starts %d bytes before is not closed", len(s)-i)
+}
+
+// A nesting follows strings and brackets through a text, which may come in pieces, to where an open container ends.
+type nesting struct {
+	depth    int    // open containers
+	inString uint64 // all ones inside a string
+}
+
+// follow reads s from i on, which is beyond its end where an escape goes on in the next piece. It gives where the container ends, else where to go on.
 //
 // It reads blocks of 64 bytes: one bit a byte for quotes, opening and closing brackets; a running exclusive or over the
 // quotes tells which bytes are inside strings, and only when a block has enough closing brackets to end the container are they
 // looked at one by one. Blocks with a backslash are read byte by byte.
-func skipContainer(s []byte, i int) (int, error) {
-	start := i
-	i++
-	depth := 1
-	inString := uint64(0) // all ones while the block starts inside a string
+func (n *nesting) follow(s []byte, i int) (end int, done bool) {
+	depth, inString := n.depth, n.inString
 	for i+64 <= len(s) {
 		b := (*[64]byte)(s[i:])
 		var quote, open, shut, slant uint64
@@ -144,13 +166,8 @@ func skipContainer(s []byte, i int) (int, error) {
 			shut |= gather(equal(folded^(ones*'}'))) << k
 		}
 		if slant != 0 {
-			end, done, in := skipBytes(s, i, i+64, &depth, inString != 0)
-			if done {
-				return end, nil
-			}
-			i, inString = end, 0
-			if in {
-				inString = ^uint64(0)
+			if i, done, inString = skipBytes(s, i, i+64, &depth, inString); done {
+				return i, true
 			}
 			continue
 		}
@@ -168,33 +185,28 @@ func skipContainer(s []byte, i int) (int, error) {
 			at := bits.TrailingZeros64(shut)
 			shut &= shut - 1
 			if depth+bits.OnesCount64(open&(1<<at-1))-closed == 0 {
-				return i + at + 1, nil
+				return i + at + 1, true
 			}
 		}
 		depth += bits.OnesCount64(open) - n
 		i += 64
 	}
-	end, done, in := skipBytes(s, i, len(s), &depth, inString != 0)
-	switch {
-	case done:
-		return end, nil
-	case in:
-		return len(s), syntaxErrorf(len(s), "unexpected end inside a string of the value that starts at offset %d", start)
-	}
-	return len(s), syntaxErrorf(len(s), "unexpected end, the value that starts at offset %d is not closed", start)
+	i, done, inString = skipBytes(s, i, len(s), &depth, inString)
+	n.depth, n.inString = depth, inString
+	return i, done
 }
 
 // skipBytes follows s[i:end] byte by byte. It says where it stopped (one beyond end when an escape straddles it), whether
-// depth came down to zero there, and whether it stopped inside a string.
-func skipBytes(s []byte, i, end int, depth *int, inString bool) (int, bool, bool) {
+// depth came down to zero there, and whether it stopped inside a string (all ones).
+func skipBytes(s []byte, i, end int, depth *int, inString uint64) (int, bool, uint64) {
 	d := *depth
 	for i < end {
 		c := s[i]
 		i++
-		if inString {
+		if inString != 0 {
 			switch c {
 			case '"':
-				inString = false
+				inString = 0
 			case '\\':
 				i++
 			}
@@ -202,13 +214,13 @@ func skipBytes(s []byte, i, end int, depth *int, inString bool) (int, bool, bool
 		}
 		switch c {
 		case '"':
-			inString = true
+			inString = ^uint64(0)
 		case '{', '[':
 			d++
 		case '}', ']':
 			d--
 			if d == 0 {
-				return i, true, false
+				return i, true, 0
 			}
 		}
 	}

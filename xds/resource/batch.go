@@ -55,20 +55,21 @@ func NewTextError(source string, text []byte, offset int, reason string) *TextEr
 	}
 }
 
-// A Batch makes the resources of one text, such as a dump, that are read from it only when they are touched. It keeps the text until
-// every body has been interned.
+// A Batch makes the resources of one text, such as a dump. Those of a text that is there are read from it only when they are touched, and it keeps the text
+// until every body has been interned.
 type Batch struct {
 	store  *Store
 	source string
 	mu     sync.Mutex
 	text   []byte // nil once every body has been interned
 	camel  bool   // the text spells fields in lowerCamelCase
+	intern bool   // bodies are interned as they are added
 	metas  map[metaKey]*meta
 	newest int64
 
 	// What the last resource had, mostly that of the next one too.
 	last     *meta
-	lastText string // of its time
+	lastText []byte // of its time
 	lastTime int64
 }
 
@@ -97,6 +98,11 @@ func NewBatch(store *Store, source string, text []byte) *Batch {
 	return &Batch{store: store, source: source, text: text, camel: schema.LooksCamel(text), metas: map[metaKey]*meta{}, newest: noTime}
 }
 
+// NewInterning starts a batch over a text that begins so. It keeps nothing of the texts of resources that are added: they are interned at once.
+func NewInterning(store *Store, head []byte) *Batch {
+	return &Batch{store: store, camel: schema.LooksCamel(head), intern: true, metas: map[metaKey]*meta{}, newest: noTime}
+}
+
 // A Spec describes a resource to add to a batch.
 type Spec struct {
 	Kind         Kind
@@ -113,13 +119,13 @@ type Spec struct {
 // A FailureSpec describes a rejected update. Its configuration is the spec's Text; what the details quote of it is cleared of private material too.
 type FailureSpec struct{ Details, LastAttempt, VersionInfo string }
 
-// Add makes a resource.
-func (b *Batch) Add(spec Spec) *Resource {
-	r := &Resource{meta: b.meta(spec), updated: b.time(spec.LastUpdated), state: stateIndex(spec.State)}
-	e := &entry{kind: spec.Kind, name: spec.Name}
-	if spec.Text != nil {
-		e.lazy = &lazy{batch: b, text: spec.Text, offset: spec.Offset}
+// Add makes a resource. The error, of a batch that interns, is a *rawjson.SyntaxError of the spec's text.
+func (b *Batch) Add(spec Spec) (*Resource, error) {
+	e, err := b.entry(spec)
+	if err != nil {
+		return nil, err
 	}
+	r := &Resource{meta: b.meta(spec), updated: b.time(spec.LastUpdated), state: stateIndex(spec.State)}
 	r.entry.Store(e)
 	if spec.Failure != nil {
 		m := *r.meta
@@ -129,7 +135,20 @@ func (b *Batch) Add(spec Spec) *Resource {
 		}
 		r.meta = &m
 	}
-	return r
+	return r, nil
+}
+
+func (b *Batch) entry(spec Spec) (*entry, error) {
+	switch {
+	case b.intern && spec.Text != nil:
+		return b.settle(spec.Kind, spec.Name, spec.Text)
+	case b.intern:
+		return &entry{kind: spec.Kind, name: strings.Clone(spec.Name)}, nil
+	case spec.Text == nil:
+		return &entry{kind: spec.Kind, name: spec.Name}, nil
+	default:
+		return &entry{kind: spec.Kind, name: spec.Name, lazy: &lazy{batch: b, text: spec.Text, offset: spec.Offset}}, nil
+	}
 }
 
 func (b *Batch) meta(spec Spec) *meta {
@@ -152,14 +171,14 @@ func (b *Batch) time(text string) int64 {
 	if text == "" {
 		return noTime
 	}
-	if text == b.lastText {
+	if text == string(b.lastText) {
 		return b.lastTime
 	}
 	ns := int64(noTime)
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		ns = t.UnixNano()
 	}
-	b.lastText, b.lastTime = text, ns
+	b.lastText, b.lastTime = append(b.lastText[:0], text...), ns
 	b.newest = max(b.newest, ns)
 	return ns
 }
@@ -174,10 +193,10 @@ func fromNano(ns int64) time.Time {
 	return time.Unix(0, ns).UTC()
 }
 
-// settle interns the body of a lazy entry and gives the entry of the store for its kind and name.
-func (b *Batch) settle(e *entry) (*entry, error) {
-	s, l := b.store, e.lazy
-	key := s.sum(l.text)
+// settle interns a body and gives the entry of the store for its kind and name.
+func (b *Batch) settle(kind Kind, name string, text []byte) (*entry, error) {
+	s := b.store
+	key := s.sum(text)
 	if b.camel { // the same text may be another body here, see internAs
 		key[0] = ^key[0]
 	}
@@ -187,7 +206,7 @@ func (b *Batch) settle(e *entry) (*entry, error) {
 			if !b.camel {
 				body = known.body
 			}
-			if known.kind == e.kind && known.name == e.name {
+			if known.kind == kind && known.name == name {
 				return known, body
 			}
 		}
@@ -201,8 +220,8 @@ func (b *Batch) settle(e *entry) (*entry, error) {
 	}
 	if body == nil {
 		var err error
-		if body, err = s.internAs(l.text, b.camel, messages[e.kind]); err != nil {
-			return nil, l.fault(err)
+		if body, err = s.internAs(text, b.camel, messages[kind]); err != nil {
+			return nil, err
 		}
 	}
 	s.mu.Lock()
@@ -210,7 +229,7 @@ func (b *Batch) settle(e *entry) (*entry, error) {
 	if known, _ := find(); known != nil {
 		return known, nil
 	}
-	shared := &entry{kind: e.kind, name: strings.Clone(e.name), body: body, next: s.texts[key]}
+	shared := &entry{kind: kind, name: strings.Clone(name), body: body, next: s.texts[key]}
 	s.texts[key] = shared
 	return shared, nil
 }
@@ -287,7 +306,7 @@ func (b *Batch) Settle(resources []*Resource) error {
 	err := Prefetch(resources)
 	if err == nil {
 		b.mu.Lock()
-		b.text, b.lastText = nil, ""
+		b.text = nil
 		b.mu.Unlock()
 	}
 	return err

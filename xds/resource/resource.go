@@ -125,9 +125,9 @@ func (r *Resource) Body() (*Body, error) {
 	if e.lazy == nil {
 		return e.body, nil
 	}
-	settled, err := e.lazy.batch.settle(e)
+	settled, err := e.lazy.batch.settle(e.kind, e.name, e.lazy.text)
 	if err != nil {
-		return nil, err
+		return nil, e.lazy.fault(err)
 	}
 	r.entry.Store(settled)
 	return settled.body, nil

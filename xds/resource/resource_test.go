@@ -78,11 +78,12 @@ func batch(s *Store, n, own int) (*Batch, []*Resource) {
 	b := NewBatch(s, "x", text.Bytes())
 	var all []*Resource
 	for i := range n {
-		all = append(all, b.Add(Spec{
+		r, _ := b.Add(Spec{
 			Kind: Cluster, Name: fmt.Sprintf("outbound|%d||service-%d.default.svc.cluster.local", i, i), State: Active,
 			VersionInfo: fmt.Sprintf("2026-11-20T10:00:00Z/%d", own), LastUpdated: "2026-11-20T10:00:00.5Z",
 			Text: text.Bytes()[ends[i]:ends[i+1]], Offset: ends[i],
-		}))
+		})
+		all = append(all, r)
 	}
 	return b, all
 }

@@ -10,11 +10,13 @@ var camelNames = [][]byte{
 	[]byte(`"directResponse"`), []byte(`"weightedClusters"`), []byte(`"safeRegex"`), []byte(`"configDiscovery"`), []byte(`"vmConfig"`),
 }
 
+// Telling is how much of a text LooksCamel looks at.
+const Telling = 64 << 10
+
 // LooksCamel guesses from the beginning of a text whether its author spells fields in lowerCamelCase, as istiod, istioctl and egctl do, so that
 // Snake is worth calling. A wrong yes costs time only.
 func LooksCamel(text []byte) bool {
-	const enough = 64 << 10
-	text = text[:min(len(text), enough)]
+	text = text[:min(len(text), Telling)]
 	for _, name := range camelNames {
 		if bytes.Contains(text, name) {
 			return true
