@@ -218,9 +218,13 @@ func (b *Batch) settle(kind Kind, name string, text []byte) (*entry, error) {
 	if known != nil {
 		return known, nil
 	}
+	id := s.id(kind, name)
 	if body == nil {
+		s.mu.RLock()
+		first := s.firsts[id]
+		s.mu.RUnlock()
 		var err error
-		if body, err = s.internAs(text, b.camel, messages[kind]); err != nil {
+		if body, err = s.internAs(text, b.camel, messages[kind], first); err != nil {
 			return nil, err
 		}
 	}
@@ -228,6 +232,9 @@ func (b *Batch) settle(kind Kind, name string, text []byte) (*entry, error) {
 	defer s.mu.Unlock()
 	if known, _ := find(); known != nil {
 		return known, nil
+	}
+	if s.firsts[id] == nil && body.variant == nil {
+		s.firsts[id] = body
 	}
 	shared := &entry{kind: kind, name: strings.Clone(name), body: body, next: s.texts[key]}
 	s.texts[key] = shared

@@ -11,7 +11,8 @@ import (
 // A Body is the configuration itself: compact JSON, as sent but for white space and private material. The methods of a nil Body
 // give zero values.
 type Body struct {
-	raw       []byte
+	raw       []byte   // nil where variant is not
+	variant   *variant // nil for most
 	typeURL   string
 	canonical atomic.Pointer[[sha256.Size]byte]
 	decoded   decodedCache
@@ -21,15 +22,26 @@ type Body struct {
 // Derived gives what make makes of the body, such as an index of it. It is made once for each key and kept as long as the body, for all proxies that
 // have it; when several ask at once make may run more often, and all get the same. The value must be safe for concurrent use.
 func (b *Body) Derived(key any, make func(rawjson.Value) any) any {
-	return b.derived.Get(key, func() any { return make(b.raw) })
+	return b.derived.Get(key, func() any { return make(b.Raw()) })
 }
 
 // Raw gives the text. It must not be changed.
 func (b *Body) Raw() rawjson.Value {
-	if b == nil {
+	switch {
+	case b == nil:
 		return nil
+	case b.variant == nil:
+		return b.raw
 	}
-	return b.raw
+	return b.variant.whole()
+}
+
+// is tells whether a text is the body's.
+func (b *Body) is(text []byte) bool {
+	if b.variant != nil {
+		return b.variant.is(text)
+	}
+	return string(b.raw) == string(text)
 }
 
 // TypeURL is the body's @type, such as "type.googleapis.com/envoy.config.cluster.v3.Cluster"; empty when it has none.
@@ -49,7 +61,7 @@ func (b *Body) Canonical() [sha256.Size]byte {
 		return *sum
 	}
 	buf := canonicalBuffers.Get().(*[]byte)
-	*buf = rawjson.Canonical((*buf)[:0], b.raw)
+	*buf = rawjson.Canonical((*buf)[:0], b.Raw())
 	sum := sha256.Sum256(*buf)
 	if cap(*buf) <= mostBuffer {
 		canonicalBuffers.Put(buf)
@@ -65,5 +77,5 @@ func (b *Body) Decoded() (any, error) {
 	if b == nil {
 		return nil, nil
 	}
-	return b.decoded.get(b.raw)
+	return b.decoded.get(b.Raw())
 }
