@@ -104,23 +104,27 @@ func (r recording) Read(context.Context, mesh.Request) (mesh.Answer, error) {
 	return mesh.Answer{Dump: d, Covers: mesh.CoversAll, Bytes: int64(len(src))}, err
 }
 
-func (r recording) Admin(_ context.Context, path string) ([]byte, error) {
+func (r recording) Admin(_ context.Context, path string, read func(io.Reader) error) (int64, error) {
 	name, _, _ := strings.Cut(path, "?")
 	if !r.all {
-		return nil, fmt.Errorf("%s: %w", name, mesh.ErrNotAvailable)
+		return 0, fmt.Errorf("%s: %w", name, mesh.ErrNotAvailable)
 	}
+	file := recorded + name + ".json"
 	if name == "stats" {
-		z, err := os.ReadFile(recorded + "stats.json.gz")
-		if err != nil {
-			return nil, err
-		}
-		gz, err := gzip.NewReader(bytes.NewReader(z))
-		if err != nil {
-			return nil, err
-		}
-		return io.ReadAll(gz)
+		file += ".gz"
 	}
-	return os.ReadFile(recorded + name + ".json")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0, err
+	}
+	if name != "stats" {
+		return int64(len(text)), read(bytes.NewReader(text))
+	}
+	gz, err := gzip.NewReader(bytes.NewReader(text))
+	if err != nil {
+		return 0, err
+	}
+	return int64(len(text)), read(gz)
 }
 
 // unreachable is a proxy that does not answer.
@@ -130,8 +134,8 @@ func (unreachable) Read(context.Context, mesh.Request) (mesh.Answer, error) {
 	return mesh.Answer{}, &mesh.UnreachableError{Source: "fixture", Err: errors.New("connection refused")}
 }
 
-func (unreachable) Admin(context.Context, string) ([]byte, error) {
-	return nil, &mesh.UnreachableError{Source: "fixture", Err: errors.New("connection refused")}
+func (unreachable) Admin(context.Context, string, func(io.Reader) error) (int64, error) {
+	return 0, &mesh.UnreachableError{Source: "fixture", Err: errors.New("connection refused")}
 }
 
 func newFixture() (*mesh.Mesh, *fixture) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/meshlark/meshlark/mesh"
@@ -127,8 +128,8 @@ func (s dumpSource) Read(context.Context, mesh.Request) (mesh.Answer, error) {
 	return mesh.Answer{Dump: s.dump, Covers: mesh.CoversAll}, nil
 }
 
-func (s dumpSource) Admin(_ context.Context, path string) ([]byte, error) {
-	return nil, fmt.Errorf("%s of a config dump: %w", path, mesh.ErrNotAvailable)
+func (s dumpSource) Admin(_ context.Context, path string, _ func(io.Reader) error) (int64, error) {
+	return 0, fmt.Errorf("%s of a config dump: %w", path, mesh.ErrNotAvailable)
 }
 
 func dumpProxy(ctx context.Context, store *resource.Store, text []byte) (starlark.Value, error) {

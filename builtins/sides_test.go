@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,9 @@ func (w written) Read(context.Context, mesh.Request) (mesh.Answer, error) {
 	return mesh.Answer{Dump: d, Covers: mesh.CoversKind, Bytes: int64(len(w.text))}, err
 }
 
-func (written) Admin(context.Context, string) ([]byte, error) { return nil, mesh.ErrNotAvailable }
+func (written) Admin(context.Context, string, func(io.Reader) error) (int64, error) {
+	return 0, mesh.ErrNotAvailable
+}
 
 type writtenMesh struct {
 	spec    string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -43,7 +44,9 @@ func (n *network) Read(ctx context.Context, _ mesh.Request) (mesh.Answer, error)
 	return mesh.Answer{Dump: d, Covers: mesh.CoversKind, Bytes: int64(n.bytes)}, err
 }
 
-func (n *network) Admin(context.Context, string) ([]byte, error) { return nil, mesh.ErrNotAvailable }
+func (n *network) Admin(context.Context, string, func(io.Reader) error) (int64, error) {
+	return 0, mesh.ErrNotAvailable
+}
 
 // far is a mesh of proxies that answer over a network.
 type far struct {

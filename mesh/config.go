@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"strings"
 
@@ -201,7 +202,7 @@ func (p *Proxy) freshen() {
 	if p.parts == nil || p.gen != gen {
 		p.gen = gen
 		p.parts = map[partKey]*flight[part]{}
-		p.admins = map[adminKey]*flight[[]byte]{}
+		p.admins = map[adminKey]*flight[any]{}
 		return
 	}
 	now, ttl := p.mesh.options.Clock(), p.mesh.options.TTL
@@ -217,11 +218,12 @@ func (p *Proxy) freshen() {
 	}
 }
 
-// admin gets one of Envoy's other admin answers, once per generation.
-func (c Config) admin(ctx context.Context, path string) ([]byte, error) {
+// askAdmin gets one of Envoy's other admin answers and keeps what read makes of it, once per generation. Whoever asks for a path makes the same of it.
+func askAdmin[T any](ctx context.Context, c Config, path string, read func(io.Reader) (T, error)) (T, error) {
+	var none T
 	r, err := c.reader()
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	p := c.proxy
 	p.mu.Lock()
@@ -229,16 +231,16 @@ func (c Config) admin(ctx context.Context, path string) ([]byte, error) {
 	key := adminKey{c.side, path}
 	f := p.admins[key]
 	if f == nil {
-		f = newFlight[[]byte](p.mesh.options.Clock())
+		f = newFlight[any](p.mesh.options.Clock())
 		p.admins[key] = f
 	}
 	gen := p.gen
 	if err := p.hung(ctx, c.side); err != nil && !f.finished() {
 		p.mu.Unlock()
-		return nil, err
+		return none, err
 	}
 	p.mu.Unlock()
-	return f.do(ctx, func(ctx context.Context) ([]byte, error) {
+	v, err := f.do(ctx, func(ctx context.Context) (any, error) {
 		bare, _, _ := strings.Cut(path, "?")
 		ctx = withTask(ctx, Task{p.Name, bare})
 		kind := answerKind{c.side, path, ""}
@@ -246,18 +248,26 @@ func (c Config) admin(ctx context.Context, path string) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		b, err := r.Admin(ctx, path)
+		var made T
+		size, err := r.Admin(ctx, path, func(from io.Reader) (err error) {
+			made, err = read(from)
+			return err
+		})
 		p.keepLate(ctx, c.side, gen, err)
-		moved := int64(len(b))
+		moved := size
 		if !p.live {
 			moved = 0 // it is of a file
 		}
 		if err := t.end(moved, err); err != nil {
 			return nil, err
 		}
-		recordFetch(ctx, int64(len(b)))
-		return b, nil
+		recordFetch(ctx, size)
+		return made, nil
 	})
+	if err != nil {
+		return none, err
+	}
+	return v.(T), nil
 }
 
 // holds tells whether an answer that one of the keys names was read already.
@@ -288,16 +298,11 @@ func (c Config) LiveClusters(ctx context.Context, name pattern.Pattern) ([]admin
 	if !name.IsAll() {
 		path += "&filter=" + url.QueryEscape("^(?:"+name.Regexp()+")$")
 	}
-	b, err := c.admin(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	all, err := admin.ReadClusters(b, c.proxy.mesh.store)
-	if err != nil {
-		return nil, fmt.Errorf("clusters of %s: %w", c.proxy.Name, err)
-	}
-	if name.IsAll() {
-		return all, nil
+	all, err := askAdmin(ctx, c, path, func(from io.Reader) ([]admin.ClusterStatus, error) {
+		return admin.ReadClusters(from, c.proxy.mesh.store)
+	})
+	if err != nil || name.IsAll() {
+		return all, err
 	}
 	var named []admin.ClusterStatus
 	for _, s := range all {
@@ -310,28 +315,24 @@ func (c Config) LiveClusters(ctx context.Context, name pattern.Pattern) ([]admin
 
 // ServerInfo gives Envoy's /server_info.
 func (c Config) ServerInfo(ctx context.Context) (*admin.ServerInfo, error) {
-	b, err := c.document(ctx, "server_info")
-	if err != nil {
-		return nil, err
-	}
-	info, err := admin.ReadServerInfo(b)
-	if err != nil {
-		return nil, fmt.Errorf("server_info of %s: %w", c.proxy.Name, err)
-	}
-	return info, nil
+	return askAdmin(ctx, c, "server_info", func(from io.Reader) (*admin.ServerInfo, error) {
+		text, err := c.document(from)
+		if err != nil {
+			return nil, err
+		}
+		return admin.ReadServerInfo(text)
+	})
 }
 
 // Certs gives Envoy's /certs: the certificates of every TLS context in use.
 func (c Config) Certs(ctx context.Context) ([]admin.TLSContext, error) {
-	b, err := c.document(ctx, "certs")
-	if err != nil {
-		return nil, err
-	}
-	contexts, err := admin.ReadCerts(b)
-	if err != nil {
-		return nil, fmt.Errorf("certs of %s: %w", c.proxy.Name, err)
-	}
-	return contexts, nil
+	return askAdmin(ctx, c, "certs", func(from io.Reader) ([]admin.TLSContext, error) {
+		text, err := c.document(from)
+		if err != nil {
+			return nil, err
+		}
+		return admin.ReadCerts(text)
+	})
 }
 
 // Stats gives Envoy's statistics whose name the RE2 filter finds a match in; "" gives all.
@@ -340,26 +341,24 @@ func (c Config) Stats(ctx context.Context, filter string) (*admin.Stats, error) 
 	if filter != "" {
 		path += "&filter=" + url.QueryEscape(filter)
 	}
-	b, err := c.admin(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	stats, err := admin.ReadStats(b)
-	if err != nil {
-		return nil, fmt.Errorf("stats of %s: %w", c.proxy.Name, err)
-	}
-	return stats, nil
+	return askAdmin(ctx, c, path, func(from io.Reader) (*admin.Stats, error) {
+		text, err := io.ReadAll(from)
+		if err != nil {
+			return nil, err
+		}
+		return admin.ReadStats(text)
+	})
 }
 
 // document is an admin answer as checked, redacted JSON.
-func (c Config) document(ctx context.Context, path string) (rawjson.Value, error) {
-	b, err := c.admin(ctx, path)
+func (c Config) document(from io.Reader) (rawjson.Value, error) {
+	text, err := io.ReadAll(from)
 	if err != nil {
 		return nil, err
 	}
-	body, err := c.proxy.mesh.store.Intern(b)
+	body, err := c.proxy.mesh.store.Intern(text)
 	if err != nil {
-		return nil, fmt.Errorf("%s of %s: %w", path, c.proxy.Name, err)
+		return nil, err
 	}
 	return body.Raw(), nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -77,8 +78,8 @@ func (r *reader) Read(ctx context.Context, req mesh.Request) (mesh.Answer, error
 	return mesh.Answer{Dump: d, Covers: r.covers, Bytes: int64(len(text))}, err
 }
 
-func (r *reader) Admin(context.Context, string) ([]byte, error) {
-	return nil, fmt.Errorf("stats: %w", mesh.ErrNotAvailable)
+func (r *reader) Admin(context.Context, string, func(io.Reader) error) (int64, error) {
+	return 0, fmt.Errorf("stats: %w", mesh.ErrNotAvailable)
 }
 
 func names(t *testing.T, c mesh.Config, ctx context.Context, pat string) []string {

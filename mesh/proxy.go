@@ -68,7 +68,7 @@ type Proxy struct {
 	mu     sync.Mutex
 	gen    int
 	parts  map[partKey]*flight[part]
-	admins map[adminKey]*flight[[]byte]
+	admins map[adminKey]*flight[any]
 	memos  map[memoKey]memo
 }
 

@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/meshlark/meshlark/xds/dump"
@@ -105,7 +106,7 @@ const (
 type Reader interface {
 	// Read gives a dump that answers the request; it may hold more.
 	Read(ctx context.Context, r Request) (Answer, error)
-	// Admin gets one of Envoy's other admin answers, such as "clusters?format=json". Errors wrap ErrNotAvailable where
-	// the source has none.
-	Admin(ctx context.Context, path string) ([]byte, error)
+	// Admin gets one of Envoy's other admin answers, such as "clusters?format=json", and hands it to read as it comes. The size is that of the whole.
+	// Errors wrap ErrNotAvailable where the source has none; one of read is wrapped.
+	Admin(ctx context.Context, path string, read func(io.Reader) error) (size int64, err error)
 }

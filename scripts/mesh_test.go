@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net/url"
 	"regexp"
@@ -142,16 +143,16 @@ func (a answers) Read(context.Context, mesh.Request) (mesh.Answer, error) {
 	return mesh.Answer{Dump: d, Covers: mesh.CoversAll}, err
 }
 
-func (a answers) Admin(_ context.Context, path string) ([]byte, error) {
+func (a answers) Admin(_ context.Context, path string, read func(io.Reader) error) (int64, error) {
 	if a.refuses {
-		return nil, &mesh.UnreachableError{Source: a.name, Err: fmt.Errorf("connection refused")}
+		return 0, &mesh.UnreachableError{Source: a.name, Err: fmt.Errorf("connection refused")}
 	}
 	path, _, _ = strings.Cut(path, "?")
 	text, ok := a.w.files[a.name+"/"+path+".json"]
 	if !ok {
-		return nil, fmt.Errorf("%s: %w", path, mesh.ErrNotAvailable)
+		return 0, fmt.Errorf("%s: %w", path, mesh.ErrNotAvailable)
 	}
-	return []byte(text), nil
+	return int64(len(text)), read(strings.NewReader(text))
 }
 
 var (

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 	"testing"
@@ -85,7 +86,9 @@ func (r reader) Read(context.Context, mesh.Request) (mesh.Answer, error) {
 	return mesh.Answer{Dump: d, Covers: mesh.CoversAll}, err
 }
 
-func (r reader) Admin(context.Context, string) ([]byte, error) { return nil, mesh.ErrNotAvailable }
+func (r reader) Admin(context.Context, string, func(io.Reader) error) (int64, error) {
+	return 0, mesh.ErrNotAvailable
+}
 
 const (
 	admin   = "type.googleapis.com/envoy.admin.v3."

@@ -186,7 +186,7 @@ func TestNumber(t *testing.T) {
 
 // readers are all readers of this package by the path they read.
 var readers = map[string]func([]byte) error{
-	clustersPath:   func(b []byte) error { _, err := ReadClusters(b, resource.NewStore()); return err },
+	clustersPath:   func(b []byte) error { _, err := ReadClusters(bytes.NewReader(b), resource.NewStore()); return err },
 	serverInfoPath: func(b []byte) error { _, err := ReadServerInfo(b); return err },
 	certsPath:      func(b []byte) error { _, err := ReadCerts(b); return err },
 	statsPath:      func(b []byte) error { _, err := ReadStats(b); return err },
@@ -254,7 +254,7 @@ func FuzzClusters(f *testing.F) {
 	f.Add([]byte(`[{"name":"c","hostStatuses":[{"stats":[{"name":"a","value":"1"}],"healthStatus":{"edsHealthStatus":1,"x":true}}]}]`))
 	f.Add([]byte(`{"cluster_statuses":[{"name":"c","name":"d","success_rate_ejection_threshold":{"value":"01"},"host_statuses":[1,{}]}]}`))
 	f.Fuzz(func(t *testing.T, src []byte) {
-		list, err := ReadClusters(src, resource.NewStore())
+		list, err := ReadClusters(bytes.NewReader(src), resource.NewStore())
 		checkError(t, src, err)
 		for _, c := range list {
 			canonical(t, c.Raw())

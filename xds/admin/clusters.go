@@ -1,10 +1,14 @@
 package admin
 
 import (
+	"errors"
+	"io"
 	"slices"
+	"strings"
 	"unique"
 
 	"github.com/meshlark/meshlark/xds/rawjson"
+	"github.com/meshlark/meshlark/xds/redact"
 	"github.com/meshlark/meshlark/xds/resource"
 )
 
@@ -42,41 +46,114 @@ type Limit struct {
 }
 
 // ReadClusters reads the answer of /clusters?format=json, or the array of cluster statuses that
-// `istioctl proxy-config endpoint -o json` makes of it. What proxies have in common is kept in the store.
-func ReadClusters(src []byte, store *resource.Store) ([]ClusterStatus, error) {
-	doc, err := compact(clustersPath, src)
+// `istioctl proxy-config endpoint -o json` makes of it, as it comes. What proxies have in common is kept in the store, and of the text no more than what is a
+// proxy's own. Where the answer breaks off the error is that of src.
+func ReadClusters(src io.Reader, store *resource.Store) ([]ClusterStatus, error) {
+	f := rawjson.NewFeed(src)
+	defer f.Close()
+	r := clusterReader{Feed: f, store: store, states: make(map[string]*hostState)}
+	err := r.document()
+	if broken := f.Err(); broken != nil {
+		return nil, broken
+	}
+	var syntax *rawjson.SyntaxError
+	if errors.As(err, &syntax) {
+		err = r.fault(int(syntax.Offset), "invalid JSON: "+syntax.Msg)
+	}
 	if err != nil {
 		return nil, err
 	}
-	statuses := doc
-	if doc.Kind() != rawjson.Array {
-		if statuses, err = section(clustersPath, doc, "cluster_statuses"); err != nil {
-			return nil, err
-		}
-	}
-	r := clusterReader{store: store, states: make(map[string]*hostState)}
-	var out []ClusterStatus
-	for v := range statuses.Elems() {
-		c, err := r.cluster(v)
-		if err != nil {
-			return nil, err
-		}
-		if c.Name == "" {
-			return nil, &Error{clustersPath, 0, "an element that is no cluster status (it has no name): " + rawjson.FirstLine(v)}
-		}
-		out = append(out, c)
-	}
-	return out, nil
+	return r.clusters, nil
 }
 
 // A clusterReader keeps what hosts of one answer have in common. Most have never been asked anything, so their states are
 // alike.
 type clusterReader struct {
-	store  *resource.Store
-	states map[string]*hostState
-	shared []byte // text being put together, reused
-	own    []byte
-	hosts  []Host // of one cluster, reused
+	*rawjson.Feed
+	store    *resource.Store
+	clusters []ClusterStatus
+	states   map[string]*hostState
+	compact  []byte // one cluster, reused
+	shared   []byte // text being put together, reused
+	own      []byte
+	hosts    []Host // of one cluster, reused
+}
+
+func (r *clusterReader) fault(i int, reason string) error {
+	return &Error{clustersPath, r.Position(i).Offset, reason}
+}
+
+// document reads the whole answer.
+func (r *clusterReader) document() error {
+	i := r.Space(0)
+	var err error
+	switch {
+	case i == len(r.Text):
+		return &Error{clustersPath, 0, "the body is empty"}
+	case r.Is(i, '['):
+		i, err = r.Elems(i, r.element)
+	case r.Is(i, '{'):
+		i, err = r.object(i)
+	default:
+		return r.fault(i, notJSON(clustersPath, redact.FirstLine(r.Text[i:])))
+	}
+	if err != nil {
+		return err
+	}
+	if i = r.Space(i); i < len(r.Text) {
+		return r.fault(i, "invalid JSON: something follows the end of the answer")
+	}
+	return nil
+}
+
+// object reads an answer of Envoy's. It leaves out an empty list, so that an object with no other members is an answer.
+func (r *clusterReader) object(i int) (int, error) {
+	var others []string
+	listed := false
+	end, err := r.Members(i, func(key string, at int) (int, error) {
+		if snake(key) != "cluster_statuses" {
+			if len(others) <= shownFields {
+				others = append(others, strings.Clone(key))
+			}
+			return r.one(at, func(rawjson.Value) error { return nil })
+		}
+		listed = true
+		if r.Is(at, '[') {
+			return r.Elems(at, r.element)
+		}
+		return r.one(at, func(v rawjson.Value) error {
+			if v.Exists() {
+				return &Error{clustersPath, 0, "cluster_statuses is not an array"}
+			}
+			return nil
+		})
+	})
+	if err == nil && !listed && len(others) > 0 {
+		err = otherDocument(clustersPath, "cluster_statuses", others)
+	}
+	return end, err
+}
+
+// one checks the value at i and hands it over without white space.
+func (r *clusterReader) one(i int, read func(rawjson.Value) error) (int, error) {
+	text, end, err := r.Compact(r.compact[:0], i)
+	if err != nil {
+		return end, err
+	}
+	r.compact = text
+	return end, read(text)
+}
+
+// element reads one cluster.
+func (r *clusterReader) element(i int) (int, error) {
+	return r.one(i, func(v rawjson.Value) error {
+		c, err := r.cluster(v)
+		if err == nil && c.Name == "" {
+			err = &Error{clustersPath, 0, "an element that is no cluster status (it has no name): " + redact.FirstLine(v)}
+		}
+		r.clusters = append(r.clusters, c)
+		return err
+	})
 }
 
 func (r *clusterReader) cluster(v rawjson.Value) (ClusterStatus, error) {

@@ -1,12 +1,16 @@
 package admin
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
@@ -33,7 +37,7 @@ func readFile(t testing.TB, path ...string) []byte {
 
 func readClusters(t testing.TB, src []byte) map[string]ClusterStatus {
 	t.Helper()
-	list, err := ReadClusters(src, resource.NewStore())
+	list, err := ReadClusters(bytes.NewReader(src), resource.NewStore())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -287,12 +291,12 @@ func TestSharing(t *testing.T) {
 		t.Fatal("the recording has no counters to change")
 	}
 	store := resource.NewStore()
-	a, err := ReadClusters([]byte(first), store)
+	a, err := ReadClusters(strings.NewReader(first), store)
 	if err != nil {
 		t.Fatal(err)
 	}
 	bodies, bytes := store.Stats()
-	b, err := ReadClusters([]byte(second), store)
+	b, err := ReadClusters(strings.NewReader(second), store)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -322,10 +326,42 @@ func TestSharing(t *testing.T) {
 	}
 }
 
+// An answer that comes in many pieces is the same clusters, and one that breaks off is no answer.
+func TestClustersInPieces(t *testing.T) {
+	one := bytes.TrimSpace(readFile(t, recorded, "clusters.json"))
+	from, to := bytes.IndexByte(one, '['), bytes.LastIndexByte(one, ']')
+	elements := one[from+1 : to]
+	store := resource.NewStore()
+	want, err := ReadClusters(bytes.NewReader(one), store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const times = 50
+	long := slices.Concat(one[:from+1], bytes.Repeat(append(bytes.Clone(elements), ','), times-1), one[from+1:])
+	got, err := ReadClusters(iotest.HalfReader(bytes.NewReader(long)), store)
+	if err != nil || len(got) != times*len(want) {
+		t.Fatalf("%d clusters, error %v, want %d times %d", len(got), err, times, len(want))
+	}
+	for i, c := range got {
+		if string(c.Raw()) != string(want[i%len(want)].Raw()) {
+			t.Fatalf("%d: got %s, want %s", i, c.Raw(), want[i%len(want)].Raw())
+		}
+	}
+	why := errors.New("cut off")
+	if _, err := ReadClusters(io.MultiReader(bytes.NewReader(long[:len(long)/2]), iotest.ErrReader(why)), store); !errors.Is(err, why) {
+		t.Errorf("an answer that breaks off: error %v, want %v", err, why)
+	}
+	bad := append(bytes.Clone(long), 'x')
+	var e *Error
+	if _, err := ReadClusters(bytes.NewReader(bad), store); !errors.As(err, &e) || e.Offset != int64(len(bad)-1) {
+		t.Errorf("a fault at %d: error %v", len(bad)-1, err)
+	}
+}
+
 func TestRawLosesNothing(t *testing.T) {
 	for _, path := range []string{recorded + "/clusters.json", "testdata/clusters.json"} {
 		src := readFile(t, path)
-		list, err := ReadClusters(src, resource.NewStore())
+		list, err := ReadClusters(bytes.NewReader(src), resource.NewStore())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -66,16 +66,29 @@ func section(path string, doc rawjson.Value, name string) (rawjson.Value, error)
 	}
 	var keys []string
 	for key := range doc.Members() {
-		if len(keys) == 5 {
-			keys = append(keys, "...")
+		if keys = append(keys, key); len(keys) > shownFields {
 			break
 		}
-		keys = append(keys, strconv.Quote(key))
 	}
 	if len(keys) > 0 {
-		return nil, &Error{path, 0, fmt.Sprintf("no %s: this is some other document, its fields are %s", name, strings.Join(keys, ", "))}
+		return nil, otherDocument(path, name, keys)
 	}
 	return nil, nil
+}
+
+// shownFields is how many fields tell what a document is.
+const shownFields = 5
+
+// otherDocument says that an object has no field that holds the answer, and some of those that it has.
+func otherDocument(path, name string, keys []string) error {
+	var quoted []string
+	for _, key := range keys[:min(len(keys), shownFields)] {
+		quoted = append(quoted, strconv.Quote(key))
+	}
+	if len(keys) > shownFields {
+		quoted = append(quoted, "...")
+	}
+	return &Error{path, 0, fmt.Sprintf("no %s: this is some other document, its fields are %s", name, strings.Join(quoted, ", "))}
 }
 
 // snake gives the name of a field as Envoy writes it; istioctl writes lowerCamelCase.

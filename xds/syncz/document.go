@@ -24,7 +24,8 @@ func (e *Error) Error() string {
 }
 
 // documents iterates over JSON documents one after another, as istioctl prints one for each istiod, with the offset of
-// each. White space inside them and private material are dropped: clients' metadata may hold anything. It ends after the first error.
+// each, without the white space inside them. Private material is still there: most of the text is nonces and names, which nobody need search. It ends after
+// the first error.
 func documents(what string, src []byte) iter.Seq2[int64, document] {
 	return func(yield func(int64, document) bool) {
 		start := rawjson.SkipSpace(src, 0)
@@ -35,13 +36,13 @@ func documents(what string, src []byte) iter.Seq2[int64, document] {
 		for start < len(src) {
 			off := int64(start)
 			if c := src[start]; c != '{' && c != '[' {
-				yield(off, document{err: &Error{what, off, fmt.Sprintf("not JSON: it starts with %q", redact.FirstLine(src[start:]))}})
+				yield(off, document{err: notJSON(what, off, src[start:])})
 				return
 			}
 			end, err := rawjson.Skip(src, start)
 			if err == nil {
 				var v rawjson.Value
-				if v, _, err = redact.Compact(nil, src[start:end]); err == nil {
+				if v, err = rawjson.Compact(nil, src[start:end]); err == nil {
 					if !yield(off, document{v: v}) {
 						return
 					}
@@ -73,23 +74,36 @@ func syntaxError(what string, start int64, err error) error {
 	return &Error{what, start, err.Error()}
 }
 
+// notJSON is the error for what is none.
+func notJSON(what string, off int64, text []byte) error {
+	return &Error{what, off, fmt.Sprintf("not JSON: it starts with %q", redact.FirstLine(text))}
+}
+
 // otherDocument is the error for well-formed JSON of another kind.
 func otherDocument(what string, off int64, v rawjson.Value) error {
 	if v.Kind() != rawjson.Object {
 		return &Error{what, off, "not a " + what + " document: it has the element " + strconv.Quote(redact.FirstLine(v))}
 	}
-	if v.Len() == 0 {
-		return &Error{what, off, "not a " + what + " document: it has no fields"}
-	}
 	var keys []string
 	for key := range v.Members() {
-		if len(keys) == 5 {
-			keys = append(keys, "...")
-			break
-		}
-		keys = append(keys, strconv.Quote(key))
+		keys = append(keys, key)
 	}
-	return &Error{what, off, "not a " + what + " document: its fields are " + strings.Join(keys, ", ")}
+	return otherFields(what, off, keys)
+}
+
+func otherFields(what string, off int64, keys []string) error {
+	if len(keys) == 0 {
+		return &Error{what, off, "not a " + what + " document: it has no fields"}
+	}
+	const most = 5
+	var quoted []string
+	for _, key := range keys[:min(len(keys), most)] {
+		quoted = append(quoted, strconv.Quote(key))
+	}
+	if len(keys) > most {
+		quoted = append(quoted, "...")
+	}
+	return &Error{what, off, "not a " + what + " document: its fields are " + strings.Join(quoted, ", ")}
 }
 
 // timestamp reads a time; Go writes the zero time where there was none.

@@ -3,6 +3,7 @@ package syncz
 import (
 	"github.com/meshlark/meshlark/xds/naming"
 	"github.com/meshlark/meshlark/xds/rawjson"
+	"github.com/meshlark/meshlark/xds/redact"
 )
 
 const syncStatus = "sync status"
@@ -108,10 +109,12 @@ func readClient(v rawjson.Value, istiod string) Client {
 func readClientConfig(v, node rawjson.Value) Client {
 	var c Client
 	c.setNode(node.Str("id"))
-	id := naming.Subject(node.Get("metadata"))
-	c.ClusterID, c.IstioVersion = id.ClusterID, id.IstioVersion
-	if id.Namespace != "" {
-		c.Namespace = id.Namespace
+	if metadata, _, err := redact.Compact(nil, node.Get("metadata")); err == nil { // a client may say anything of itself
+		id := naming.Subject(metadata)
+		c.ClusterID, c.IstioVersion = id.ClusterID, id.IstioVersion
+		if id.Namespace != "" {
+			c.Namespace = id.Namespace
+		}
 	}
 	generic := v.Get("generic_xds_configs")
 	for x := range generic.Elems() {
@@ -119,7 +122,7 @@ func readClientConfig(v, node rawjson.Value) Client {
 			TypeURL:  x.Str("type_url"),
 			SentAt:   timestamp(x.Get("last_updated")),
 			FailedAt: timestamp(x.Get("error_state", "last_update_attempt")),
-			Error:    x.Str("error_state", "details"),
+			Error:    redact.Text(x.Str("error_state", "details")),
 		}
 		c.addConfig(t, x.Get("config_status"))
 	}
@@ -173,7 +176,7 @@ func readEntry(v rawjson.Value) Client {
 			SentNonce:  r.Str("sent"),
 			AckedNonce: r.Str("acked"),
 			SentAt:     timestamp(r.Get("sentTime")),
-			Error:      r.Str("lastError"),
+			Error:      redact.Text(r.Str("lastError")),
 		}
 		if t.Error != "" {
 			t.FailedAt = t.SentAt

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -280,11 +282,11 @@ func TestTypeStatus(t *testing.T) {
 }
 
 func TestReadConnections(t *testing.T) {
-	full, err := ReadConnections(readFile(t, recorded, "adsz.json"))
+	full, err := ReadConnections(bytes.NewReader(readFile(t, recorded, "adsz.json")))
 	if err != nil {
 		t.Fatal(err)
 	}
-	brief, err := ReadConnections(readFile(t, recorded, "connections.json"))
+	brief, err := ReadConnections(bytes.NewReader(readFile(t, recorded, "connections.json")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -314,6 +316,46 @@ func TestReadConnections(t *testing.T) {
 	}
 }
 
+// Connections come one by one, however many there are and whatever they watch, and nobody's private material is kept.
+func TestManyConnections(t *testing.T) {
+	key := `-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7\\n-----END PRIVATE KEY-----`
+	var b strings.Builder
+	b.WriteString(`{"totalClients":500,"clients":[`)
+	for i := range 500 {
+		fmt.Fprintf(&b, "%s{\"connectionId\": \"pod-%d.default-%d\",\n\"watches\": {\"cds\": [%s\"\"]}, \"labels\": {\"n\": \"%d\"}, \"metadata\": {\"NAME\": \"pod-%d\", \"KEY\": \"%s\"}}",
+			strings.Repeat(",", min(i, 1)), i, i, strings.Repeat("\"outbound|80||a.b.svc.cluster.local\", ", 20), i, i, key)
+	}
+	text := b.String() + "]}\n"
+	all, err := ReadConnections(iotest.HalfReader(strings.NewReader(text + text)))
+	if err != nil || len(all) != 1000 {
+		t.Fatalf("%d connections, %v", len(all), err)
+	}
+	for i, c := range all {
+		n := fmt.Sprint(i % 500)
+		if c.ProxyID != "pod-"+n+".default" || c.Labels["n"] != n || c.Metadata.Str("NAME") != "pod-"+n || strings.Contains(string(c.Metadata), "MIIE") {
+			t.Fatalf("%d: %+v with metadata %s", i, c, c.Metadata)
+		}
+	}
+	why := errors.New("cut off")
+	if _, err := ReadConnections(io.MultiReader(strings.NewReader(text[:len(text)/2]), iotest.ErrReader(why))); !errors.Is(err, why) {
+		t.Errorf("an answer that breaks off: error %v, want %v", err, why)
+	}
+}
+
+// An error may quote what was rejected.
+func TestPrivateErrors(t *testing.T) {
+	key := `-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7\\n-----END PRIVATE KEY-----`
+	for _, text := range []string{
+		`[{"proxy":"a.n","resources":{"type.googleapis.com/x":{"sent":"1","lastError":"bad: ` + key + `"}}}]`,
+		`{"resources":[{"node":{"id":"sidecar~1.1.1.1~a.n~n.svc"},"generic_xds_configs":[{"type_url":"type.googleapis.com/x","config_status":"ERROR","error_state":{"details":"bad: ` + key + `"}}]}]}`,
+	} {
+		clients := read(t, []byte(text))
+		if len(clients) != 1 || len(clients[0].Types) != 1 || !strings.Contains(clients[0].Types[0].Error, "bad") || strings.Contains(clients[0].Types[0].Error, "MIIE") {
+			t.Errorf("got %+v", clients)
+		}
+	}
+}
+
 func TestProxyID(t *testing.T) {
 	for id, want := range map[string]string{"a-b.n-12": "a-b.n", "a.n": "a.n", "a.n-": "a.n-", "a.n-x1": "a.n-x1", "": "", "-1": ""} {
 		if got := proxyID(id); got != want {
@@ -324,7 +366,7 @@ func TestProxyID(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	status := func(b []byte) error { _, err := Read(b); return err }
-	conns := func(b []byte) error { _, err := ReadConnections(b); return err }
+	conns := func(b []byte) error { _, err := ReadConnections(bytes.NewReader(b)); return err }
 	tests := []struct {
 		read func([]byte) error
 		src  string
@@ -353,7 +395,7 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%q:\n got %v\nwant %s", tt.src, err, tt.want)
 		}
 	}
-	if got, err := ReadConnections([]byte(`{"totalClients":0}`)); err != nil || len(got) != 0 {
+	if got, err := ReadConnections(strings.NewReader(`{"totalClients":0}`)); err != nil || len(got) != 0 {
 		t.Errorf("no connections: %v, %v", got, err)
 	}
 }
@@ -363,7 +405,7 @@ func TestTruncated(t *testing.T) {
 		src := bytes.TrimSpace(readFile(t, recorded, file))
 		read := func(b []byte) error { _, err := Read(b); return err }
 		if file == "adsz.json" {
-			read = func(b []byte) error { _, err := ReadConnections(b); return err }
+			read = func(b []byte) error { _, err := ReadConnections(bytes.NewReader(b)); return err }
 		}
 		for n := 1; n < len(src); n += 1 + len(src)/200 {
 			var se *Error
@@ -395,7 +437,7 @@ func FuzzRead(f *testing.F) {
 				clients[i].Status(s.Type)
 			}
 		}
-		_, err = ReadConnections(src)
+		_, err = ReadConnections(bytes.NewReader(src))
 		checkError(t, src, err)
 	})
 }

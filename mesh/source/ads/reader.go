@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -142,7 +143,7 @@ func (r *Reader) tell(config *protocol.Config, way string) {
 }
 
 // Admin says what to ask instead: a control plane knows what it sends, not what Envoy measures.
-func (r *Reader) Admin(_ context.Context, path string) ([]byte, error) {
+func (r *Reader) Admin(_ context.Context, path string, _ func(io.Reader) error) (int64, error) {
 	what, _, _ := strings.Cut(path, "?")
-	return nil, fmt.Errorf("/%s of %s: %w: a control plane knows what it sends, not what Envoy does; name the Envoy's admin address as a source", what, r.proxy, mesh.ErrNotAvailable)
+	return 0, fmt.Errorf("/%s of %s: %w: a control plane knows what it sends, not what Envoy does; name the Envoy's admin address as a source", what, r.proxy, mesh.ErrNotAvailable)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 
@@ -116,7 +117,7 @@ func (v *view) Read(ctx context.Context, req mesh.Request) (mesh.Answer, error) 
 	return *v.read, nil
 }
 
-func (v *view) Admin(_ context.Context, path string) ([]byte, error) {
+func (v *view) Admin(_ context.Context, path string, _ func(io.Reader) error) (int64, error) {
 	what, _, _ := strings.Cut(path, "?")
-	return nil, fmt.Errorf("/%s of %s: %w: istiod knows what it would send, not what Envoy does", what, v.proxy, mesh.ErrNotAvailable)
+	return 0, fmt.Errorf("/%s of %s: %w: istiod knows what it would send, not what Envoy does", what, v.proxy, mesh.ErrNotAvailable)
 }

@@ -337,16 +337,19 @@ func (p *proxyFiles) Read(context.Context, mesh.Request) (mesh.Answer, error) {
 }
 
 // Admin gives the admin answer that was saved beside the dump.
-func (p *proxyFiles) Admin(_ context.Context, path string) ([]byte, error) {
+func (p *proxyFiles) Admin(_ context.Context, path string, read func(io.Reader) error) (int64, error) {
 	what, _, _ := strings.Cut(path, "?")
 	if b := p.admin[what]; b != nil {
-		return b, nil
+		if err := read(bytes.NewReader(b)); err != nil {
+			return 0, fmt.Errorf("/%s as saved beside the dump: %w", what, err)
+		}
+		return int64(len(b)), nil
 	}
 	hint := what
 	if slices.Contains([]string{"clusters", "stats", "listeners"}, what) {
 		hint += "?format=json"
 	}
-	return nil, fmt.Errorf("/%s: %w: it was not saved beside the dump (save Envoy's /%s in a directory with it)", what, mesh.ErrNotAvailable, hint)
+	return 0, fmt.Errorf("/%s: %w: it was not saved beside the dump (save Envoy's /%s in a directory with it)", what, mesh.ErrNotAvailable, hint)
 }
 
 var _ mesh.Source = (*Source)(nil)

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -56,7 +57,7 @@ func (s *Source) Live() bool { return true }
 
 // Survey asks who this Envoy is: /server_info has its node and version.
 func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
-	b, err := s.reader.Admin(ctx, "server_info")
+	b, err := document(ctx, s.reader, "server_info")
 	if err != nil {
 		return nil, err
 	}
@@ -133,34 +134,27 @@ func (r *Reader) Read(ctx context.Context, req mesh.Request) (mesh.Answer, error
 		path += "&name_regex=" + url.QueryEscape(req.Name.Regexp())
 		covers = mesh.CoversRequest
 	}
-	b, size, err := r.client.JSON(ctx, path)
+	var d *dump.Dump
+	size, err := r.client.JSON(ctx, path, func(from io.Reader) (err error) {
+		d, err = r.read(path, from)
+		return err
+	})
 	if noSection(err) {
-		b, err = []byte(`{"configs":[]}`), nil
+		d, err = r.read(path, strings.NewReader(`{"configs":[]}`))
 	}
 	if err != nil {
 		return mesh.Answer{}, err
 	}
-	d, err := r.split(path, b)
-	if err != nil {
-		return mesh.Answer{}, &mesh.UnreachableError{Source: r.spec, Err: err}
-	}
 	return mesh.Answer{Dump: d, Covers: covers, Bytes: size}, nil
 }
 
-func (r *Reader) split(path string, b []byte) (*dump.Dump, error) {
-	if err := fetch.CheckJSON(r.client.Document(path), b); err != nil {
-		return nil, err
-	}
+func (r *Reader) read(path string, from io.Reader) (*dump.Dump, error) {
 	r.once.Do(func() {
 		if r.store == nil {
 			r.store = resource.NewStore()
 		}
 	})
-	d, err := dump.Split(r.store, b, dump.Options{Source: r.client.Document(path)})
-	if err != nil {
-		return nil, err
-	}
-	return d, d.Settle()
+	return dump.Read(r.store, from, dump.Options{Source: r.client.Document(path)})
 }
 
 // noSection tells Envoy's way to say that no section has the masked fields, as when it has no secrets or no scoped routes at all.
@@ -171,13 +165,15 @@ func noSection(err error) bool {
 }
 
 // Admin gets one of the admin interface's other answers.
-func (r *Reader) Admin(ctx context.Context, path string) ([]byte, error) {
-	b, err := r.client.Get(ctx, path)
-	if err != nil {
-		return nil, err
-	}
-	if err := fetch.CheckJSON(r.client.Document(path), b); err != nil {
-		return nil, &mesh.UnreachableError{Source: r.spec, Err: err}
-	}
-	return b, nil
+func (r *Reader) Admin(ctx context.Context, path string, read func(io.Reader) error) (int64, error) {
+	return r.client.JSON(ctx, path, read)
+}
+
+// document gets one of them whole.
+func document(ctx context.Context, r mesh.Reader, path string) (text []byte, err error) {
+	_, err = r.Admin(ctx, path, func(from io.Reader) (err error) {
+		text, err = io.ReadAll(from)
+		return err
+	})
+	return text, err
 }

@@ -16,7 +16,7 @@ import (
 
 // Version asks an Envoy for its version, which shows that its admin interface answers.
 func Version(ctx context.Context, r mesh.Reader) (string, error) {
-	b, err := r.Admin(ctx, "server_info")
+	b, err := document(ctx, r, "server_info")
 	if err != nil {
 		return "", err
 	}

@@ -3,6 +3,7 @@
 package fetch
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -91,47 +92,61 @@ func (e *StatusError) Error() string {
 // Get gets a path with its query, without the leading slash. Errors of the network and of the server are *mesh.UnreachableError; those
 // of the server wrap a *StatusError.
 func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
-	b, _, err := c.ask(ctx, path, readAll)
-	return b, err
+	var body []byte
+	_, err := c.ask(ctx, path, func(a *answer) (err error) {
+		body, err = readAll(a, a.length)
+		return err
+	})
+	return body, err
 }
 
-// JSON is Get for what should be JSON: the white space between its tokens is dropped. The size is that of the answer as it was sent. Whether it is JSON is
-// for [CheckJSON] to say; what does not begin so comes as it is.
-func (c *Client) JSON(ctx context.Context, path string) (text []byte, size int64, err error) {
-	return c.ask(ctx, path, func(r io.Reader, _, limit int64) ([]byte, int64, error) { return readCompact(r, limit) })
+// JSON is Get for what should be JSON, which is handed to read as it comes: a fleet's answers are long and alike, and nobody need hold one whole. What does
+// not begin like JSON is an error that says what it is. The size is that of the answer. An error of read is a *mesh.UnreachableError too.
+func (c *Client) JSON(ctx context.Context, path string, read func(io.Reader) error) (size int64, err error) {
+	return c.ask(ctx, path, func(a *answer) error {
+		r := bufio.NewReaderSize(a, headSize)
+		head, err := r.Peek(headSize)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if err := checkJSON(c.Document(path), head, err == io.EOF); err != nil {
+			return err
+		}
+		return read(r)
+	})
 }
 
-// A reading reads an answer to its end, or to one byte beyond the limit; see readAll.
-type reading func(r io.Reader, length, limit int64) (body []byte, n int64, err error)
+// headSize is how much of an answer tells whether it is JSON.
+const headSize = 4 << 10
 
-func (c *Client) ask(ctx context.Context, path string, read reading) ([]byte, int64, error) {
+func (c *Client) ask(ctx context.Context, path string, read func(*answer) error) (size int64, err error) {
 	bare, rawQuery, _ := strings.Cut(path, "?")
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
-		return nil, 0, fmt.Errorf("query of %q: %w", path, err)
+		return 0, fmt.Errorf("query of %q: %w", path, err)
 	}
 	if c.opts.Allow != nil {
 		if err := c.opts.Allow(bare, query); err != nil {
-			return nil, 0, err
+			return 0, err
 		}
 	}
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
-		return nil, 0, context.Cause(ctx)
+		return 0, context.Cause(ctx)
 	}
-	b, n, err := c.get(ctx, path, read)
+	size, err = c.get(ctx, path, read)
 	if err != nil && ctx.Err() != nil {
-		return nil, 0, context.Cause(ctx)
+		return 0, context.Cause(ctx)
 	}
 	if err != nil {
-		return nil, 0, &mesh.UnreachableError{Source: c.spec, Err: err}
+		return 0, &mesh.UnreachableError{Source: c.spec, Err: err}
 	}
-	return b, n, nil
+	return size, nil
 }
 
-func (c *Client) get(ctx context.Context, path string, read reading) ([]byte, int64, error) {
+func (c *Client) get(ctx context.Context, path string, read func(*answer) error) (int64, error) {
 	target := c.Document(path)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -143,28 +158,33 @@ func (c *Client) get(ctx context.Context, path string, read reading) ([]byte, in
 
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.URL(path), nil)
 	if err != nil {
-		return nil, 0, err
+		return 0, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, 0, c.explain(ctx, target, 0, err)
+		return 0, c.explain(ctx, target, 0, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		head, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
-		return nil, 0, &StatusError{URL: target, Code: resp.StatusCode, Reason: redact.FirstLine(head)}
+		head, _ := io.ReadAll(io.LimitReader(resp.Body, headSize))
+		return 0, &StatusError{URL: target, Code: resp.StatusCode, Reason: redact.FirstLine(head)}
 	}
 	if resp.ContentLength > c.opts.MaxBytes {
-		return nil, 0, &tooLargeError{target, resp.ContentLength, c.opts.MaxBytes}
+		return 0, &tooLargeError{target, resp.ContentLength, c.opts.MaxBytes}
 	}
-	body, n, err := read(&watched{ctx, resp.Body, silent, quiet}, resp.ContentLength, c.opts.MaxBytes)
-	if err != nil {
-		return nil, 0, c.explain(ctx, target, n, err)
+	a := &answer{ctx: ctx, body: resp.Body, length: resp.ContentLength, limit: c.opts.MaxBytes, silent: silent, quiet: quiet}
+	err = read(a)
+	refused := err != nil && a.err == nil
+	io.Copy(io.Discard, a) // a connection whose answer was not taken to its end serves no other request
+	switch {
+	case refused:
+		return 0, err
+	case a.size > a.limit:
+		return 0, &tooLargeError{target, 0, a.limit}
+	case a.err != nil:
+		return 0, c.explain(ctx, target, a.size, a.err)
 	}
-	if n > c.opts.MaxBytes {
-		return nil, 0, &tooLargeError{target, 0, c.opts.MaxBytes}
-	}
-	return body, n, nil
+	return a.size, nil
 }
 
 // bounds give the time that a request has, and that nothing may come. Where all of the question has a time of its own, one that does not answer gets half of
@@ -179,21 +199,37 @@ func (c *Client) bounds(ctx context.Context) (limit, quiet time.Duration, half b
 	return limit, quiet, half
 }
 
-// watched puts off the end of a request that something still comes from.
-type watched struct {
-	ctx context.Context
-	io.Reader
+// An answer is the body of one, which puts off the end of its request as long as something comes.
+type answer struct {
+	ctx    context.Context
+	body   io.Reader
+	length int64 // of the body, where the answer says it; else negative
+	limit  int64
 	silent *time.Timer
 	quiet  time.Duration
+
+	size int64 // what has come
+	err  error // why it ended, when that is not its end
 }
 
-func (w *watched) Read(p []byte) (int, error) {
-	n, err := w.Reader.Read(p)
+var errTooLarge = errors.New("the answer is too large")
+
+func (a *answer) Read(p []byte) (int, error) {
+	if a.err != nil {
+		return 0, a.err
+	}
+	n, err := a.body.Read(p)
 	if n > 0 {
-		w.silent.Reset(w.quiet)
-		if over := mesh.Arrived(w.ctx, n); over != nil {
-			return n, over
+		a.size += int64(n)
+		a.silent.Reset(a.quiet)
+		if over := mesh.Arrived(a.ctx, n); over != nil {
+			err = over
+		} else if a.size > a.limit {
+			err = errTooLarge
 		}
+	}
+	if err != nil && err != io.EOF {
+		a.err = err
 	}
 	return n, err
 }
@@ -260,11 +296,13 @@ func (c *Client) explain(ctx context.Context, target string, got int64, err erro
 	}
 }
 
-// CheckJSON says what an answer with status 200 is when it is not the JSON it should be: Envoy reports a dump it cannot render as plain
-// text with status 200, and what listens on a mistyped port often serves HTML.
-func CheckJSON(target string, body []byte) error {
-	trimmed := bytes.TrimLeft(body, " \t\r\n\ufeff")
+// checkJSON says what an answer with status 200 is when it is not the JSON it should be: Envoy reports a dump it cannot render as plain
+// text with status 200, and what listens on a mistyped port often serves HTML. The head is the beginning of it, or all.
+func checkJSON(target string, head []byte, all bool) error {
+	trimmed := bytes.TrimLeft(head, " \t\r\n\ufeff")
 	switch {
+	case len(trimmed) == 0 && !all:
+		return nil
 	case len(trimmed) == 0:
 		return fmt.Errorf("GET %s: the answer is empty, want JSON", target)
 	case trimmed[0] == '{' || trimmed[0] == '[':

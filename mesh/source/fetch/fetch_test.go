@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -178,14 +179,20 @@ func TestParallel(t *testing.T) {
 	}
 }
 
-func TestCheckJSON(t *testing.T) {
+func TestJSON(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"a":1}`: "", "\n [1]": "", "": "empty", " \n": "empty", "<html>\n": "is HTML",
+		`{"a":1}`: "", "\n [1]": "", "": "empty", " \n": "empty", "<html>\n": "is HTML", strings.Repeat(" ", 1<<20) + "[1]": "",
 		"Failed to convert protobuf message to JSON string: INTERNAL": "plain text, want JSON: Failed to convert",
 	} {
-		err := fetch.CheckJSON("http://x/y", []byte(body))
-		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("CheckJSON(%q) = %v, want %q", body, err, want)
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }))
+		var got []byte
+		size, err := fetch.New("x", server.URL, fetch.Options{}).JSON(t.Context(), "y", func(r io.Reader) (err error) {
+			got, err = io.ReadAll(r)
+			return err
+		})
+		server.Close()
+		if want == "" && (err != nil || string(got) != body || size != int64(len(body))) || want != "" && (err == nil || got != nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%.60q: got %.60q of %d bytes, error %v; want %q", body, got, size, err, want)
 		}
 	}
 }
@@ -202,5 +209,30 @@ func TestDocument(t *testing.T) {
 		if got := fetch.New(test.spec, test.base, fetch.Options{}).Document(test.path); got != test.want {
 			t.Errorf("%s of %s: %q, want %q", test.path, test.spec, got, test.want)
 		}
+	}
+}
+
+// Whoever takes an answer may refuse it in the middle: what he says is the error, and the connection serves the next request.
+func TestRefusedAnswer(t *testing.T) {
+	connections := map[string]bool{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		connections[r.RemoteAddr] = true
+		fmt.Fprint(w, "[", strings.Repeat(" ", 1<<20), "]")
+	}))
+	defer server.Close()
+	c := fetch.New("the-spec", server.URL, fetch.Options{})
+	why := errors.New("not what it should be")
+	for range 3 {
+		_, err := c.JSON(t.Context(), "y", func(r io.Reader) error {
+			r.Read(make([]byte, 10))
+			return why
+		})
+		var unreachable *mesh.UnreachableError
+		if !errors.Is(err, why) || !errors.As(err, &unreachable) {
+			t.Errorf("error %v, want an UnreachableError with %v", err, why)
+		}
+	}
+	if len(connections) != 1 {
+		t.Errorf("%d connections, want one", len(connections))
 	}
 }

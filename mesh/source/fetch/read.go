@@ -7,17 +7,17 @@ const (
 	largePiece = 16 << 20
 )
 
-// readAll reads an answer to its end, or to one byte beyond the limit; n is how much that was. The answer is nil where there was an error or it is longer
-// than the limit. length is what the answer says that it has, -1 if it does not.
+// readAll reads an answer to its end. length is what the answer says that it has, -1 if it does not.
 //
 // A single buffer that grows with the answer would be copied time and again, and need four times the memory meanwhile.
-func readAll(r io.Reader, length, limit int64) (body []byte, n int64, err error) {
-	r = io.LimitReader(r, limit+1)
+func readAll(r io.Reader, length int64) ([]byte, error) {
 	size := int64(firstPiece)
-	if length >= 0 && length <= limit {
+	if length >= 0 {
 		size = length + 1 // so that its end is seen without another piece
 	}
 	var pieces [][]byte
+	var n int64
+	var err error
 	for err == nil {
 		piece := make([]byte, size)
 		read := 0
@@ -32,16 +32,14 @@ func readAll(r io.Reader, length, limit int64) (body []byte, n int64, err error)
 	}
 	switch {
 	case err != io.EOF:
-		return nil, n, err
-	case n > limit:
-		return nil, n, nil
+		return nil, err
 	case len(pieces) == 1:
-		return pieces[0], n, nil
+		return pieces[0], nil
 	}
-	body = make([]byte, 0, n)
+	body := make([]byte, 0, n)
 	for i, piece := range pieces {
 		body = append(body, piece...)
 		pieces[i] = nil // what follows may need its memory
 	}
-	return body, n, nil
+	return body, nil
 }

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -92,13 +93,22 @@ func (s *Source) Live() bool { return true }
 func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
 	var (
 		wg               sync.WaitGroup
-		syncs, adsz      []byte
+		clients          []syncz.Client
+		connections      []syncz.Connection
 		syncErr, adErr   error
 		syncSize, adSize int64
 		version          string
 	)
-	wg.Go(func() { syncs, syncSize, syncErr = s.get(ctx, "debug/syncz") })
-	wg.Go(func() { adsz, adSize, adErr = s.get(ctx, "debug/adsz") })
+	wg.Go(func() {
+		syncSize, syncErr = s.get(ctx, "debug/syncz", func(from io.Reader) error {
+			text, err := io.ReadAll(from)
+			if err == nil {
+				clients, err = syncz.Read(text)
+			}
+			return err
+		})
+	})
+	wg.Go(func() { connections, adSize, adErr = s.connections(ctx, "debug/adsz") })
 	wg.Go(func() {
 		if b, err := s.client.Get(ctx, "version"); err == nil {
 			version = releaseOf(string(b))
@@ -108,15 +118,7 @@ func (s *Source) Survey(ctx context.Context) (*mesh.Survey, error) {
 	if syncErr != nil {
 		return nil, syncErr
 	}
-	clients, err := syncz.Read(syncs)
-	if err != nil {
-		return nil, &mesh.UnreachableError{Source: s.spec, Err: err}
-	}
 	sv := &mesh.Survey{Fetched: mesh.Fetched{Requests: 3, Bytes: syncSize + adSize + int64(len(version))}}
-	var connections []syncz.Connection
-	if adErr == nil {
-		connections, adErr = syncz.ReadConnections(adsz)
-	}
 	byProxy := map[string][]syncz.Connection{}
 	for _, c := range connections {
 		byProxy[c.ProxyID] = append(byProxy[c.ProxyID], c)
@@ -162,16 +164,25 @@ func (s *Source) debug(ctx context.Context, path string) ([]byte, error) {
 	return s.client.Get(ctx, path)
 }
 
-// get gets JSON; the size is that of the answer as it was sent.
-func (s *Source) get(ctx context.Context, path string) (text []byte, size int64, err error) {
-	b, size, err := s.client.JSON(ctx, path)
+// get gets JSON.
+func (s *Source) get(ctx context.Context, path string, read func(io.Reader) error) (size int64, err error) {
+	size, err = s.client.JSON(ctx, path, read)
 	if err != nil {
-		return nil, 0, explain(s.spec, err)
+		return 0, explain(s.spec, err)
 	}
-	if err := fetch.CheckJSON(s.client.Document(path), b); err != nil {
-		return nil, 0, &mesh.UnreachableError{Source: s.spec, Err: err}
+	return size, nil
+}
+
+// connections asks a path that lists who is connected.
+func (s *Source) connections(ctx context.Context, path string) (all []syncz.Connection, size int64, err error) {
+	size, err = s.get(ctx, path, func(from io.Reader) (err error) {
+		all, err = syncz.ReadConnections(from)
+		return err
+	})
+	if err != nil {
+		return nil, 0, err
 	}
-	return b, size, nil
+	return all, size, nil
 }
 
 // explain adds to istiod's refusals what to do about them.
@@ -283,13 +294,9 @@ func (s *Source) Moved(ctx context.Context, proxy, cluster string) (mesh.Reader,
 
 // find looks up the proxy's connection.
 func (r *reader) find(ctx context.Context) (time.Time, error) {
-	b, _, err := r.source.get(ctx, "debug/connections")
+	all, _, err := r.source.connections(ctx, "debug/connections")
 	if err != nil {
 		return time.Time{}, err
-	}
-	all, err := syncz.ReadConnections(b)
-	if err != nil {
-		return time.Time{}, &mesh.UnreachableError{Source: r.source.spec, Err: err}
 	}
 	c := connectionOf(slices.DeleteFunc(slices.Clone(all), func(c syncz.Connection) bool { return c.ProxyID != r.proxy }), r.cluster)
 	if c.ConnectionID == "" {
@@ -310,11 +317,11 @@ var types = map[resource.Kind]string{
 // Read asks for the configuration of the kind. istiod cannot select by name. An istiod that does not know the parameter answers with its whole
 // dump. A proxy that has connected anew is found again; errors wrap ErrNotConnected when it is gone from this istiod.
 func (r *reader) Read(ctx context.Context, req mesh.Request) (mesh.Answer, error) {
-	b, size, target, err := r.ask(ctx, req)
+	d, size, err := r.ask(ctx, req)
 	var se *fetch.StatusError
 	if errors.As(err, &se) && se.Code == http.StatusNotFound {
 		if _, found := r.find(ctx); found == nil {
-			b, size, target, err = r.ask(ctx, req)
+			d, size, err = r.ask(ctx, req)
 		}
 	}
 	if err != nil {
@@ -323,27 +330,12 @@ func (r *reader) Read(ctx context.Context, req mesh.Request) (mesh.Answer, error
 		}
 		return mesh.Answer{}, explain(r.source.spec, err)
 	}
-	if err := fetch.CheckJSON(target, b); err != nil {
-		return mesh.Answer{}, &mesh.UnreachableError{Source: r.source.spec, Err: err}
-	}
-	r.source.once.Do(func() {
-		if r.source.store == nil {
-			r.source.store = resource.NewStore()
-		}
-	})
-	d, err := dump.Split(r.source.store, b, dump.Options{Source: target})
-	if err == nil {
-		err = d.Settle()
-	}
-	if err != nil {
-		return mesh.Answer{}, &mesh.UnreachableError{Source: r.source.spec, Err: err}
-	}
 	return mesh.Answer{Dump: d, Covers: mesh.CoversKind, Bytes: size}, nil
 }
 
 // ask gets the dump. istiod takes the first connection whose id contains what it is asked for, so that a pod's name would find a longer name that
 // ends alike; a connection's id has a number of its own and mostly does not.
-func (r *reader) ask(ctx context.Context, req mesh.Request) (b []byte, size int64, target string, err error) {
+func (r *reader) ask(ctx context.Context, req mesh.Request) (d *dump.Dump, size int64, err error) {
 	r.mu.Lock()
 	id, others := r.connection, r.others
 	r.mu.Unlock()
@@ -351,7 +343,7 @@ func (r *reader) ask(ctx context.Context, req mesh.Request) (b []byte, size int6
 		id = r.proxy
 	}
 	if len(others) > 0 {
-		return nil, 0, "", &NotAloneError{Proxy: r.proxy, Istiod: r.source.spec, Others: others}
+		return nil, 0, &NotAloneError{Proxy: r.proxy, Istiod: r.source.spec, Others: others}
 	}
 	path := "debug/config_dump?proxyID=" + url.QueryEscape(id)
 	if t, ok := types[req.Kind]; ok {
@@ -360,12 +352,21 @@ func (r *reader) ask(ctx context.Context, req mesh.Request) (b []byte, size int6
 			path += "&include_eds=true"
 		}
 	}
-	b, size, err = r.source.client.JSON(ctx, path)
-	return b, size, r.source.client.Document(path), err
+	s := r.source
+	s.once.Do(func() {
+		if s.store == nil {
+			s.store = resource.NewStore()
+		}
+	})
+	size, err = s.client.JSON(ctx, path, func(from io.Reader) (err error) {
+		d, err = dump.Read(s.store, from, dump.Options{Source: s.client.Document(path)})
+		return err
+	})
+	return d, size, err
 }
 
 // Admin says what to ask instead: istiod knows what it sends, not what Envoy measures.
-func (r *reader) Admin(_ context.Context, path string) ([]byte, error) {
+func (r *reader) Admin(_ context.Context, path string, _ func(io.Reader) error) (int64, error) {
 	what, _, _ := strings.Cut(path, "?")
-	return nil, fmt.Errorf("/%s of %s: %w: istiod knows what it would send, not what Envoy does; name the Envoy's admin address as a source", what, r.proxy, mesh.ErrNotAvailable)
+	return 0, fmt.Errorf("/%s of %s: %w: istiod knows what it would send, not what Envoy does; name the Envoy's admin address as a source", what, r.proxy, mesh.ErrNotAvailable)
 }

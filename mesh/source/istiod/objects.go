@@ -3,6 +3,7 @@ package istiod
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -57,16 +58,22 @@ func (s *Source) ObjectKind(_ context.Context, name string) (mesh.ObjectKind, er
 // Objects gives all of Istio's configuration as istiod holds it (debug/configz), which it cannot give a part of. What istiod makes of other objects
 // itself, such as the VirtualService behind an HTTPRoute, is among it.
 func (s *Source) Objects(ctx context.Context, _ mesh.ObjectRequest) (mesh.ObjectAnswer, error) {
-	b, _, err := s.get(ctx, "debug/configz")
+	var all rawjson.Value
+	_, err := s.get(ctx, "debug/configz", func(from io.Reader) error {
+		text, err := io.ReadAll(from)
+		if err != nil {
+			return err
+		}
+		if all, err = rawjson.Compact(nil, text); err != nil {
+			return fmt.Errorf("debug/configz: %w", err)
+		}
+		return nil
+	})
 	if err != nil {
 		return mesh.ObjectAnswer{}, err
 	}
-	text, err := rawjson.Compact(make([]byte, 0, len(b)), b)
-	if err != nil {
-		return mesh.ObjectAnswer{}, &mesh.UnreachableError{Source: s.spec, Err: fmt.Errorf("debug/configz: %w", err)}
-	}
 	a := mesh.ObjectAnswer{Whole: true}
-	for o := range rawjson.Value(text).Elems() {
+	for o := range all.Elems() {
 		x := mesh.Object{Kind: o.Str("kind"), APIVersion: o.Str("apiVersion"), Name: o.Str("metadata", "name"), Namespace: o.Str("metadata", "namespace"), JSON: o}
 		if x.Kind != "" && x.Name != "" {
 			a.Objects = append(a.Objects, x)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 	"time"
@@ -39,11 +40,11 @@ func (f *follower) Read(ctx context.Context, r mesh.Request) (mesh.Answer, error
 	return moved.Read(ctx, r)
 }
 
-func (f *follower) Admin(ctx context.Context, path string) ([]byte, error) {
+func (f *follower) Admin(ctx context.Context, path string, read func(io.Reader) error) (int64, error) {
 	f.mu.Lock()
 	reader := f.reader
 	f.mu.Unlock()
-	return reader.Admin(ctx, path)
+	return reader.Admin(ctx, path, read)
 }
 
 // isGone tells errors that mean that the proxy is connected elsewhere by now, or nowhere.

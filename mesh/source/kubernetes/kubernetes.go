@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -275,6 +276,6 @@ func (u unavailable) Read(_ context.Context, r mesh.Request) (mesh.Answer, error
 	return mesh.Answer{}, fmt.Errorf("%s of %s: %w: %s", r.Kind, u.proxy, mesh.ErrNotAvailable, u.reason)
 }
 
-func (u unavailable) Admin(_ context.Context, path string) ([]byte, error) {
-	return nil, fmt.Errorf("/%s of %s: %w: %s", path, u.proxy, mesh.ErrNotAvailable, u.reason)
+func (u unavailable) Admin(_ context.Context, path string, _ func(io.Reader) error) (int64, error) {
+	return 0, fmt.Errorf("/%s of %s: %w: %s", path, u.proxy, mesh.ErrNotAvailable, u.reason)
 }
