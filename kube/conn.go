@@ -155,6 +155,9 @@ const failureWait = time.Second
 // before the answer's end is read.
 const completeWait = 50 * time.Millisecond
 
+// requestSize is what the largest part of most requests takes.
+const requestSize = 4 << 10
+
 // lossWait is how long after the end of a connection that of its tunnel may come.
 const lossWait = 200 * time.Millisecond
 
@@ -173,7 +176,7 @@ func readFailure(s httpstream.Stream) string {
 
 // up copies what the user writes.
 func (n *conn) up() {
-	io.Copy(n.pair.data, n.far)
+	io.CopyBuffer(n.pair.data, n.far, make([]byte, requestSize))
 	// Either the user closed the connection, which down has to learn, or the other side did, which down knows.
 	select {
 	case <-n.closed:

@@ -45,7 +45,7 @@ const (
 	// spdyReplyWait is how long the other side may take to accept a stream, as in client-go.
 	spdyReplyWait = 30 * time.Second
 	// spdyAhead is how much of a stream is held that nobody has read yet.
-	spdyAhead = 64 << 10
+	spdyAhead = 32 << 10
 )
 
 var (
@@ -342,6 +342,31 @@ func (s *spdyStream) Read(p []byte) (int, error) {
 	s.start += n
 	s.changed.Broadcast()
 	return n, nil
+}
+
+// WriteTo implements io.WriterTo, so that what comes is copied once on its way. What is written makes room for as much again.
+func (s *spdyStream) WriteTo(w io.Writer) (written int64, err error) {
+	var spare []byte
+	for {
+		s.mu.Lock()
+		for s.start == len(s.buffer) {
+			if s.ended != nil {
+				s.mu.Unlock()
+				return written, nil
+			}
+			s.changed.Wait()
+		}
+		piece := s.buffer[s.start:]
+		s.buffer, s.start = spare[:0], 0
+		s.changed.Broadcast()
+		s.mu.Unlock()
+		n, err := w.Write(piece)
+		written += int64(n)
+		if err != nil {
+			return written, err
+		}
+		spare = piece
+	}
 }
 
 // Write implements httpstream.Stream.

@@ -75,6 +75,42 @@ func TestSPDYStreams(t *testing.T) {
 	}
 }
 
+// A stream that is written on from comes whole, and holds back its sender while nobody takes it.
+func TestSPDYWriteTo(t *testing.T) {
+	const size = 3<<20 + 7
+	sent := bytes.Repeat([]byte("0123456789abcde"), size/15+1)[:size]
+	l, _ := spdyPair(t, func(s httpstream.Stream, _ <-chan struct{}) error {
+		go func() {
+			s.Write(sent)
+			s.Close()
+		}()
+		return nil
+	})
+	s, err := l.CreateStream(http.Header{"A": {"b"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near, far := net.Pipe()
+	go func() {
+		io.Copy(far, s)
+		far.Close()
+	}()
+	time.Sleep(50 * time.Millisecond)
+	stream := s.(*spdyStream)
+	stream.mu.Lock()
+	held := cap(stream.buffer)
+	stream.mu.Unlock()
+	if held > 2*(spdyAhead+16<<10) {
+		t.Errorf("%d bytes are held that nobody takes", held)
+	}
+	if got, err := io.ReadAll(near); err != nil || !bytes.Equal(got, sent) {
+		t.Errorf("got %d bytes, error %v, want %d", len(got), err, size)
+	}
+	if n, err := s.(io.WriterTo).WriteTo(io.Discard); n != 0 || err != nil {
+		t.Errorf("beyond the end: %d bytes, error %v", n, err)
+	}
+}
+
 // A stream that nobody reads any more holds up no other one once it is reset.
 func TestSPDYReset(t *testing.T) {
 	l, _ := spdyPair(t, func(s httpstream.Stream, _ <-chan struct{}) error {

@@ -305,7 +305,7 @@ func (c *Cluster) dialWebsocket(ctx context.Context, key podKey) (*link, error) 
 	if err != nil {
 		return nil, err
 	}
-	wire := portforward.NewTunnelingConnectionWithLogger(klog.Background(), ws)
+	wire := portforward.NewTunnelingConnectionWithLogger(klog.Logger{}, ws) // which would log every piece
 	streams := newSPDYLink(wire, pingPeriod)
 	return &link{streams, func() {
 		// The wire first: on one that hangs, an orderly end of the streams would hang too.
