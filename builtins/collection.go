@@ -298,6 +298,7 @@ func (c *Collection) Table(wide bool) Table {
 	if info := types()[c.elem]; info != nil && info.expand != nil {
 		expand = info.expand
 	}
+	t.Rows = make([][]string, 0, len(c.items))
 	for _, v := range c.items {
 		rows := expand(v)
 		if len(rows) == 0 {

@@ -23,12 +23,9 @@ func WriteTable(w io.Writer, t builtins.Table, s Style) (hidden []string, err er
 	for i, c := range t.Columns {
 		natural[i] = Width(c.Name)
 	}
-	rows := make([][]string, len(t.Rows))
-	for r, row := range t.Rows {
-		rows[r] = make([]string, len(t.Columns))
-		for i := range row[:min(len(row), len(t.Columns))] {
-			rows[r][i] = Clean(row[i])
-			natural[i] = max(natural[i], Width(rows[r][i]))
+	for _, row := range t.Rows {
+		for i := range t.Columns {
+			natural[i] = max(natural[i], Width(cellOf(row, i)))
 		}
 	}
 	short := slices.Clone(natural)
@@ -37,8 +34,8 @@ func WriteTable(w io.Writer, t builtins.Table, s Style) (hidden []string, err er
 			continue
 		}
 		short[i] = Width(c.Name)
-		for _, row := range rows {
-			short[i] = max(short[i], Width(withoutAside(row[i])))
+		for _, row := range t.Rows {
+			short[i] = max(short[i], Width(withoutAside(cellOf(row, i))))
 		}
 	}
 	shown, widths := fit(t.Columns, natural, short, s.Width)
@@ -71,10 +68,21 @@ func WriteTable(w io.Writer, t builtins.Table, s Style) (hidden []string, err er
 		out.WriteByte('\n')
 	}
 	line(func(i int) (string, Tone) { return Clean(t.Columns[i].Name), Strong })
-	for _, row := range rows {
-		line(func(i int) (string, Tone) { return row[i], toneOf(row[i]) })
+	for _, row := range t.Rows {
+		line(func(i int) (string, Tone) {
+			cell := cellOf(row, i)
+			return cell, toneOf(cell)
+		})
 	}
 	return hidden, out.Flush()
+}
+
+// cellOf is what is shown in a column of a row, which may have fewer cells.
+func cellOf(row []string, i int) string {
+	if i >= len(row) {
+		return ""
+	}
+	return Clean(row[i])
 }
 
 // fit chooses the columns to show and their widths. Columns are left out, the
