@@ -206,7 +206,7 @@ func portIn(config []byte) int {
 	var c struct {
 		ProxyAdminPort int `json:"proxyAdminPort"`
 	}
-	if len(config) == 0 || yaml.Unmarshal(config, &c) != nil || c.ProxyAdminPort < 1 || c.ProxyAdminPort > 65535 {
+	if len(config) == 0 || json.Unmarshal(config, &c) != nil && yaml.Unmarshal(config, &c) != nil || c.ProxyAdminPort < 1 || c.ProxyAdminPort > 65535 {
 		return 0
 	}
 	return c.ProxyAdminPort
