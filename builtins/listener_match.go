@@ -62,6 +62,7 @@ func (b *builder) listenerMatches() {
 		{Name: "src_ip", Type: "string", Default: `""`, Doc: "the client's address, as PROXY protocol has it where that is used"},
 		{Name: "src_port", Type: "int", Default: "None", Doc: "the client's port"},
 		{Name: "direct_src_ip", Type: "string", Default: `""`, Doc: "who really connected; src_ip when left out"},
+		filterStateParam, metadataParam, runtimeParam,
 	}), "ChainMatch", "Which filter chain takes a connection. None for an argument is as if it were left out. The listener is taken by itself: its listener filters are not run, what they would find out is given, and it is not handed to another listener.",
 		`proxy("productpage-v1").listeners(port=9080)[0].match(dst_ip="10.0.0.1", dst_port=9080)`, listenerMatchMethod)
 }
@@ -72,7 +73,7 @@ func listenerMatchMethod(c *Call) (starlark.Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := &match.Connection{SNI: c.Text("sni"), Transport: c.Text("transport")}
+	conn := &match.Connection{SNI: c.Text("sni"), Transport: c.Text("transport"), Namespace: l.NetworkNamespace()}
 	if conn.ALPN, err = textsOf(c, "alpn"); err != nil {
 		return nil, err
 	}
@@ -83,7 +84,7 @@ func listenerMatchMethod(c *Call) (starlark.Value, error) {
 	if conn.Destination, err = endOf(c, "dst_ip", "dst_port"); err != nil {
 		return nil, err
 	}
-	if own := l.Address(); !conn.Destination.Addr().IsValid() && !socketPath(c.Text("dst_ip")) {
+	if own := l.Address(); !conn.Destination.Addr().IsValid() && !socketPath(c.Text("dst_ip")) && !socketPath(c.Text("src_ip")) { // both ends of a socket are one
 		if ip, err := netip.ParseAddr(own.Host); err == nil {
 			conn.Destination = netip.AddrPortFrom(ip, conn.Destination.Port())
 		}
@@ -103,10 +104,20 @@ func listenerMatchMethod(c *Call) (starlark.Value, error) {
 			conn.DirectSource = netip.AddrPortFrom(direct, 0)
 		}
 	}
-	if b, err := o.stored(); b != nil && err == nil {
-		return &chainMatch{o, filterchain.Of(b).Match(conn)}, nil
+	r := &match.Request{Connection: *conn}
+	if r.FilterState, err = stateOf(c); err != nil {
+		return nil, err
 	}
-	return &chainMatch{o, filterchain.New(l).Match(conn)}, nil
+	if r.Metadata, err = decodedDict(c, "metadata"); err != nil {
+		return nil, err
+	}
+	if r.Runtime, err = decodedDict(c, "runtime"); err != nil {
+		return nil, err
+	}
+	if b, err := o.stored(); b != nil && err == nil {
+		return &chainMatch{o, filterchain.Of(b).Match(r)}, nil
+	}
+	return &chainMatch{o, filterchain.New(l).Match(r)}, nil
 }
 
 // endOf reads one end of a connection. A path is a Unix domain socket, which has no IP address and no port.

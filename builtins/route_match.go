@@ -62,31 +62,6 @@ func (m *routeMatch) matched() starlark.Value {
 	return newPart("Route", host, m.View.Body(), &routeView{m.View, nil})
 }
 
-// leaving are the headers of the request as it leaves for the cluster, pseudo-headers first; none when Envoy answers by itself.
-func (m *routeMatch) leaving() match.Headers {
-	if !m.Found || m.Code != 0 || m.Action == route.Redirects || m.Action == route.DirectResponse {
-		return nil
-	}
-	r := m.request
-	method := r.Method
-	if method == "" {
-		method = "GET"
-	}
-	out := match.Headers{{Name: ":method", Value: method}, {Name: ":scheme", Value: r.SchemeOr()}}
-	if m.Host != "" {
-		out = append(out, match.Header{Name: ":authority", Value: m.Host})
-	}
-	if m.Path != "" {
-		out = append(out, match.Header{Name: ":path", Value: m.Path})
-	}
-	for _, h := range m.RequestHeaders {
-		if _, there := out.Get(h.Name); !there {
-			out = append(out, match.Header{Name: h.Name, Value: strings.Join(m.RequestHeaders.Values(h.Name), ",")})
-		}
-	}
-	return out
-}
-
 // headerDict gives header lines as a dict. The values of lines of one name are joined with commas, which is how Envoy's own conditions see
 // them.
 func headerDict(headers match.Headers) starlark.Value {
@@ -198,7 +173,7 @@ func (b *builder) routeMatchType() {
 	f("flags", "string", "The response flags in the access log, as NR for no route.", func(m *routeMatch) starlark.Value { return text(m.Flags) })
 	f("details", "string", "The response code details in the access log.", func(m *routeMatch) starlark.Value { return text(m.Details) })
 	f("request_headers", "dict", "The headers of the request as it leaves for the cluster, pseudo-headers such as :path among them ("+headersDoc+"); empty when Envoy answers by itself. Those that the connection manager and the router add of their own are not there.",
-		func(m *routeMatch) starlark.Value { return headerDict(m.leaving()) })
+		func(m *routeMatch) starlark.Value { return headerDict(m.Leaving(m.request)) })
 	f("response_headers", "dict", "The headers that are put on the answer ("+headersDoc+").", func(m *routeMatch) starlark.Value { return headerDict(m.ResponseHeaders) })
 	f("removed_headers", "list", "The names of the headers that are taken off the answer.", func(m *routeMatch) starlark.Value { return textList(m.ResponseRemoved) })
 	f("reason", "string", "Why it came to this, in one sentence.", func(m *routeMatch) starlark.Value { return text(m.Reason) })

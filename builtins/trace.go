@@ -251,6 +251,10 @@ func (b *builder) hopType() {
 	f("mirrors", "list", "The clusters that get copies: each with name and share.", func(h *hop) starlark.Value { return shareList(h.route().Mirrors) })
 	f("path", "string", "The path after rewriting.", func(h *hop) starlark.Value { return text(h.route().Path) })
 	f("host", "string", "The host after rewriting.", func(h *hop) starlark.Value { return text(h.route().Host) })
+	f("request_headers", "dict", "The headers of the request as it leaves for the cluster, as filters and the route leave them, pseudo-headers such as :path among them ("+headersDoc+"); empty when Envoy answers by itself.",
+		func(h *hop) starlark.Value { return headerDict(h.h.Leaving) })
+	f("response_headers", "dict", "The headers that filters and the route put on the answer ("+headersDoc+").", func(h *hop) starlark.Value { return headerDict(h.route().ResponseHeaders) })
+	f("removed_headers", "list", "The names of the headers that are taken off the answer.", func(h *hop) starlark.Value { return textList(h.route().ResponseRemoved) })
 	f("redirect", "string", "The location of a redirect.", func(h *hop) starlark.Value { return text(h.route().Redirect) })
 	f("endpoints", "list", "The endpoints of the cluster: each with name, address, port, share, health, why, priority, weight, locality, workload and namespace.", func(h *hop) starlark.Value { return hostList(h.h.Endpoints) })
 	f("endpoint", "string", "The endpoint that is followed; of several the one with the greatest share.", func(h *hop) starlark.Value { return text(h.h.Endpoint) })

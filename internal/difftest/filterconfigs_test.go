@@ -63,6 +63,12 @@ var filterKinds = []filterKind{
 	}},
 	{"web", func(picker, *keyring) dict { return typed(httpFilters+"grpc_web.v3.GrpcWeb", dict{}) }, nil},
 	{"stats", func(picker, *keyring) dict { return typed(httpFilters+"grpc_stats.v3.FilterConfig", dict{}) }, nil},
+	{"mutation", func(p picker, _ *keyring) dict { return p.headerMutation() }, func(p picker) dict {
+		return typed(httpFilters+"header_mutation.v3.HeaderMutationPerRoute", dict{"mutations": p.mutations()})
+	}},
+	{"metadata", func(p picker, _ *keyring) dict { return p.headerToMetadata() }, picker.headerToMetadata},
+	{"fixed", func(p picker, _ *keyring) dict { return p.fixedMetadata() }, picker.fixedMetadata},
+	{"state", func(p picker, _ *keyring) dict { return p.filterStates() }, picker.filterStates},
 }
 
 func (p picker) maybe(d dict, probability float64, key string, value any) {
@@ -213,6 +219,11 @@ func (p picker) access() dict {
 			with(dict{"path": []any{dict{"key": "istio_shadow_engine_result"}}, "filter": "envoy.filters.http.rbac"}, dict{"string_match": dict{"exact": "denied"}}),
 			dict{"header": dict{"name": "authorization", "present_match": true}},
 			dict{"header": dict{"name": "x-claim-sub", "string_match": dict{"exact": "bob"}}},
+			dict{"header": dict{"name": one(p, "x-mut", "x-mut2"), "string_match": dict{"exact": one(p, "one", "two")}}},
+			with(dict{"path": []any{dict{"key": "k"}}, "filter": one(p, "test.m", "test.s")}, dict{"string_match": dict{"exact": "one"}}),
+			with(dict{"path": []any{dict{"key": "n"}}, "filter": "test.m"}, dict{"double_match": dict{"exact": 5}}),
+			with(dict{"path": []any{dict{"key": "in"}, dict{"key": one(p, "a", "b")}}, "filter": "test.s"}, dict{"present_match": true}),
+			with(dict{"path": []any{dict{"key": "list"}}, "filter": "test.s"}, dict{"list_match": dict{"one_of": dict{"string_match": dict{"exact": "q"}}}}),
 			dict{"header": dict{"name": "x-envoy-internal", "string_match": dict{"exact": "true"}}},
 			dict{"url_path": dict{"path": dict{"exact": one(p, routePaths...)}}},
 			dict{"url_path": dict{"path": dict{"suffix": one(p, "y", ";k=v")}}},
@@ -298,6 +309,8 @@ func (p picker) settings(kinds []filterKind, probability float64) dict {
 			continue
 		}
 		switch n := p.IntN(10); {
+		case p.chance(.06):
+			d[k.name] = typed("common.matching.v3.ExtensionWithMatcherPerRoute", dict{"xds_matcher": skipTree("x-rule")})
 		case n == 0:
 			d[k.name] = withType(dict{"disabled": true}, "envoy.config.route.v3.FilterConfig")
 		case n == 1:
@@ -322,11 +335,19 @@ func (p picker) filterTable(name string, kinds []filterKind) dict {
 					continue
 				}
 				m["headers"] = []any{one(p,
+					dict{"name": "x-mut", "string_match": dict{"exact": "one"}}, dict{"name": "x-mut2", "present_match": true},
 					dict{"name": "x-envoy-internal", "string_match": dict{"exact": "true"}}, dict{"name": "x-claim-sub", "string_match": dict{"exact": "alice"}},
 					dict{"name": "x-forwarded-for", "string_match": dict{"suffix": "10.0.0.7"}}, dict{"name": ":scheme", "string_match": dict{"exact": "https"}},
 					dict{"name": "authorization", "present_match": true}, dict{"name": "x-inside", "present_match": true},
 				)}
-				if p.chance(.2) {
+				switch p.IntN(6) {
+				case 0:
+					delete(m, "headers")
+					m["filter_state"] = []any{one(p, dict{"key": "test.f", "string_match": dict{"exact": "one"}}, dict{"key": "test.ip", "address_match": dict{"ranges": []any{dict{"address_prefix": "10.0.0.0", "prefix_len": 8}}}})}
+				case 1:
+					delete(m, "headers")
+					m["dynamic_metadata"] = []any{dict{"filter": "test.m", "path": []any{dict{"key": "k"}}, "value": dict{"string_match": dict{"exact": "one"}}}}
+				case 2:
 					delete(m, "headers")
 					m["dynamic_metadata"] = []any{dict{"filter": jwtMetadata, "path": []any{dict{"key": "payload"}, dict{"key": "sub"}}, "value": dict{"string_match": dict{"exact": "bob"}}}}
 				}
@@ -344,6 +365,8 @@ func (p picker) filterTable(name string, kinds []filterKind) dict {
 			default:
 				r["route"] = dict{"cluster": one(p, "c0", "c1", "c2", "c3", "c1", "c2", "missing")}
 			}
+			p.maybe(r, .2, "request_headers_to_add", []any{dict{"header": dict{"key": "x-mut", "value": one(p, "route", "%REQ(x-mut2)%", "%DYNAMIC_METADATA(test.m:k)%", "%DYNAMIC_METADATA(envoy.filters.http.jwt_authn:payload:sub)%")}, "append_action": one(p, putActions...)}})
+			p.maybe(r, .2, "response_headers_to_add", []any{dict{"header": dict{"key": "y-mut", "value": "route"}}})
 			if action, ok := r["route"].(dict); ok {
 				p.maybe(action, .15, "cors", p.corsPolicy())
 				p.maybe(action, .1, "prefix_rewrite", "/rewritten")
@@ -363,7 +386,7 @@ func (p picker) filterTable(name string, kinds []filterKind) dict {
 func (p picker) filterListener(name string, ring *keyring) dict {
 	var kinds []filterKind
 	for _, k := range some(p, len(filterKinds), filterKinds...) {
-		if p.chance(map[string]float64{"jwt": .75, "cors": .4, "fault": .4, "rbac": .4}[k.name] + .2*min(1, float64(len(k.name)%4))) {
+		if p.chance(map[string]float64{"jwt": .75, "cors": .4, "fault": .4, "rbac": .4, "mutation": .3, "metadata": .3, "state": .1}[k.name] + .2*min(1, float64(len(k.name)%4))) {
 			kinds = append(kinds, k)
 		}
 	}
@@ -376,13 +399,7 @@ func (p picker) filterListener(name string, ring *keyring) dict {
 	for _, k := range kinds {
 		config := k.config(p, ring)
 		if p.chance(.1) {
-			config = typed("common.matching.v3.ExtensionWithMatcher", dict{
-				"extension_config": dict{"name": "inner", "typed_config": config},
-				"xds_matcher": dict{"matcher_list": dict{"matchers": []any{dict{
-					"predicate": dict{"single_predicate": dict{"input": headerInput("x-skip"), "value_match": dict{"exact": "yes"}}},
-					"on_match":  dict{"action": dict{"name": "skip", "typed_config": typed("filters.common.matcher.action.v3.SkipFilter", dict{})}},
-				}}}},
-			})
+			config = p.chosenFilter(config)
 		}
 		f := dict{"name": k.name, "typed_config": config}
 		p.maybe(f, .08, "disabled", true)

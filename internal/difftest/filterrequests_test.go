@@ -37,7 +37,7 @@ func (p picker) filterRequest(l dict, ring *keyring) request {
 		probability float64
 		value       string
 	}{
-		{"x-rule", .2, "1"}, {"x-fault", .4, "1"}, {"x-skip", .2, "yes"}, {"x-health", .1, "1"}, {"x-inside", .2, "1"},
+		{"x-mut", .3, one(p, "one", "two")}, {"x-mut2", .3, one(p, "one", "5")}, {"x-base64", .2, one(p, "b25l", "NQ==", "NQ", "!")}, {"x-rule", .2, "1"}, {"x-fault", .4, "1"}, {"x-skip", .2, "yes"}, {"x-health", .1, "1"}, {"x-inside", .2, "1"},
 		{"x-envoy-fault-abort-request", .35, one(p, "418", "503", "200", "99", "x")}, {"x-envoy-fault-abort-grpc-request", .1, "7"},
 		{"x-envoy-fault-abort-request-percentage", .1, one(p, "0", "100", "x")}, {"x-envoy-fault-delay-request", .2, one(p, "1", "0", "x")},
 		{"x-envoy-downstream-service-node", .2, one(p, "node-1", "node-2")}, {"x-envoy-downstream-service-cluster", .1, "client"},

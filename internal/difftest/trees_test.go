@@ -63,5 +63,19 @@ func (p picker) predicate(depth int) dict {
 	if re, ok := m["safe_regex"].(dict); ok {
 		re["google_re2"] = dict{}
 	}
+	if p.chance(.1) {
+		return dict{"single_predicate": dict{"input": headerInput(one(p, "x-a", "x-b", ":path")), "custom_match": p.hashMatch()}}
+	}
 	return dict{"single_predicate": dict{"input": p.headerInput(), "value_match": m}}
+}
+
+// hashMatch is a matcher for a part of all values.
+func (p picker) hashMatch() dict {
+	seed := one(p, 0, 7, 1<<40)
+	if p.chance(.5) {
+		return dict{"name": "hash", "typed_config": typed("matching.input_matchers.consistent_hashing.v3.ConsistentHashing", dict{"threshold": 1 + p.IntN(4), "modulo": 6, "seed": seed})}
+	}
+	return dict{"name": "fraction", "typed_config": typed("matching.input_matchers.runtime_fraction.v3.RuntimeFraction", dict{
+		"runtime_fraction": dict{"runtime_key": one(p, "", "test.half"), "default_value": dict{"numerator": one(p, 20, 50, 80)}}, "seed": seed,
+	})}
 }

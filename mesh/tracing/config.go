@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/meshlark/meshlark/mesh"
+	"github.com/meshlark/meshlark/xds/balance"
+	"github.com/meshlark/meshlark/xds/bootstrap"
 	"github.com/meshlark/meshlark/xds/cluster"
 	"github.com/meshlark/meshlark/xds/endpoint"
 	"github.com/meshlark/meshlark/xds/filterchain"
@@ -33,7 +35,8 @@ type store struct {
 	endpoints map[string]known[endpoint.Assignment]
 	domains   map[string]domain // by port and names
 	principal *string
-	broken    error // why a listener that is read when it is needed could not be
+	broken    error                     // why a listener that is read when it is needed could not be
+	local     map[string]*balance.Local // by "", once it was asked for
 }
 
 type known[T any] struct {
@@ -54,7 +57,7 @@ type view struct {
 func viewOf(ctx context.Context, config mesh.Config) *view {
 	s := config.Memo(storeKey{}, func() any {
 		return &store{tables: map[string]*routing.Table{}, scopes: map[string][]rawjson.Value{}, clusters: map[string]known[cluster.Cluster]{}, endpoints: map[string]known[endpoint.Assignment]{},
-			domains: map[string]domain{}}
+			domains: map[string]domain{}, local: map[string]*balance.Local{}}
 	})
 	return &view{ctx: ctx, config: config, store: s.(*store)}
 }
@@ -244,6 +247,27 @@ func (v *view) sides() []mesh.Config {
 		}
 	}
 	return out
+}
+
+// Local is where the proxy is, and the endpoints of the cluster of proxies like it, which its bootstrap may name; nil when it names none.
+func (v *view) Local() *balance.Local {
+	return remember(v, v.store.local, "", func() *balance.Local {
+		for _, config := range v.sides() {
+			all, _ := config.Resources(v.ctx, resource.Bootstrap, pattern.Pattern{}) // a control plane's view has none
+			for _, r := range all {
+				b, err := r.Body()
+				if err != nil || b == nil {
+					continue
+				}
+				own := bootstrap.New(b.Raw())
+				if c, ok := v.Cluster(own.LocalCluster()); ok {
+					a, _ := v.Endpoints(c)
+					return &balance.Local{Locality: own.Node().Body().Get("locality"), Assignment: a}
+				}
+			}
+		}
+		return nil
+	})
 }
 
 // Address is the proxy's address.

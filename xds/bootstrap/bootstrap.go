@@ -30,6 +30,9 @@ func New(v rawjson.Value) Bootstrap {
 // Body is the JSON the view reads.
 func (b Bootstrap) Body() rawjson.Value { return b.body }
 
+// LocalCluster is the name of the cluster of the proxies like this one, by which requests are kept near; "" for none.
+func (b Bootstrap) LocalCluster() string { return b.body.Str("cluster_manager", "local_cluster_name") }
+
 // A Node is how an Envoy introduces itself to its control plane.
 type Node struct{ body rawjson.Value }
 

@@ -14,7 +14,7 @@ import (
 func (s *Set) AddressOf(chain string, port uint16) netip.Addr {
 	name := []byte(strconv.Quote(chain))
 	for _, ip := range addresses(s.tree, name, 0) {
-		if got := s.Match(&match.Connection{Destination: netip.AddrPortFrom(ip, port)}); got.Found && got.Chain == chain {
+		if got := s.Match(&match.Request{Connection: match.Connection{Destination: netip.AddrPortFrom(ip, port)}}); got.Found && got.Chain == chain {
 			return ip
 		}
 	}

@@ -15,10 +15,12 @@ import (
 	"strings"
 
 	"github.com/meshlark/meshlark/xds/explain"
+	"github.com/meshlark/meshlark/xds/extension"
 	"github.com/meshlark/meshlark/xds/listener"
 	"github.com/meshlark/meshlark/xds/match"
 	"github.com/meshlark/meshlark/xds/rawjson"
 	"github.com/meshlark/meshlark/xds/resource"
+	"github.com/meshlark/meshlark/xds/routing"
 )
 
 // A Result is what becomes of a connection in a listener.
@@ -40,6 +42,8 @@ type Set struct {
 	chains   []*chain
 	fallback *chain
 	tree     rawjson.Value
+	// refused says why Envoy does not take a listener with such chains, "" when it does.
+	refused string
 }
 
 type chain struct {
@@ -68,6 +72,7 @@ func New(l listener.Listener) *Set {
 		c.source = match.NewRanges(v.Get("source_prefix_ranges"))
 		s.chains = append(s.chains, c)
 	}
+	s.refused = s.refusal()
 	return s
 }
 
@@ -93,24 +98,27 @@ func (c *chain) where() string {
 	return "filter_chains[" + strconv.Itoa(c.index) + "]"
 }
 
-// Match finds the chain of a connection. Its destination is the one after original destination has been restored.
-func (s *Set) Match(conn *match.Connection) Result {
+// Match finds the chain of a connection, of which r has what is known: with its metadata and filter state, and nothing of a request. Its destination is the one after
+// original destination has been restored.
+func (s *Set) Match(r *match.Request) Result {
+	if s.refused != "" {
+		return Result{Index: -1, Reason: "Envoy refuses the listener: " + s.refused, Steps: []explain.Step{{Question: "does Envoy take the listener?", Answer: "no: " + s.refused}}}
+	}
 	if s.tree.Exists() {
-		return s.matchTree(conn)
+		return s.matchTree(r)
 	}
 	var out Result
+	conn := &r.Connection
 	left := s.chains
 	for _, level := range levels {
 		next, step := level.narrow(left, conn)
 		if len(step.Candidates) > 0 {
 			out.Steps = append(out.Steps, step)
+			out.Unmodelled = append(out.Unmodelled, step.Unmodelled...)
 		}
 		if left = next; len(left) == 0 {
 			return s.none(out, fmt.Sprintf("no chain is for %s %s", level.name, level.value(conn)))
 		}
-	}
-	if len(left) > 1 {
-		return same(out, left)
 	}
 	return found(out, left[0], "the most specific at every level")
 }
@@ -118,17 +126,6 @@ func (s *Set) Match(conn *match.Connection) Result {
 func found(out Result, c *chain, reason string) Result {
 	out.Found, out.Chain, out.View, out.Index = true, c.view.Name(), c.view, c.index
 	out.Reason = reason
-	return out
-}
-
-// same is the outcome where chains cannot be told apart: Envoy takes no listener with two chains for the same connections.
-func same(out Result, left []*chain) Result {
-	names := make([]string, len(left))
-	for i, c := range left {
-		names[i] = c.name() + " (" + c.where() + ")"
-	}
-	out.Index = -1
-	out.Reason = strings.Join(names, " and ") + " have the same match: Envoy refuses such a listener"
 	return out
 }
 
@@ -146,21 +143,17 @@ func (s *Set) none(out Result, reason string) Result {
 }
 
 // matchTree has the listener's matcher tree choose a chain by name.
-func (s *Set) matchTree(conn *match.Connection) Result {
+func (s *Set) matchTree(r *match.Request) Result {
 	var out Result
-	outcome := match.Tree(s.tree, &match.Request{Connection: *conn})
+	outcome := match.Tree(s.tree, r)
 	step := explain.Step{Question: "what does filter_chain_matcher choose?", Candidates: outcome.Candidates, Unmodelled: outcome.Unmodelled, Answer: "nothing"}
-	out.Unmodelled = outcome.Unmodelled
 	if !outcome.Found {
-		out.Steps = append(out.Steps, step)
+		out.Steps, out.Unmodelled = append(out.Steps, step), step.Unmodelled
 		return s.none(out, "filter_chain_matcher chooses no chain")
 	}
-	name := outcome.Action.Value.Str("value")
-	if !outcome.Action.Is("StringValue") {
-		out.Unmodelled = append(out.Unmodelled, "action "+outcome.Action.Type)
-	}
-	step.Answer = name
-	out.Steps = append(out.Steps, step)
+	name, unmodelled := chosen(outcome.Action, r)
+	step.Answer, step.Unmodelled = name, append(step.Unmodelled, unmodelled...)
+	out.Steps, out.Unmodelled = append(out.Steps, step), step.Unmodelled
 	for _, c := range s.chains {
 		if c.view.Name() == name {
 			return found(out, c, "filter_chain_matcher chooses it: "+strings.Join(outcome.Path, ", "))
@@ -168,6 +161,21 @@ func (s *Set) matchTree(conn *match.Connection) Result {
 	}
 	// The default chain is for connections the matcher chooses nothing for.
 	return (&Set{}).none(out, fmt.Sprintf("filter_chain_matcher chooses %q, which is no chain", name))
+}
+
+// chosen is the name that an action says, or makes of what is known of the connection.
+func chosen(action extension.Config, r *match.Request) (name string, unmodelled []string) {
+	switch {
+	case action.Is("StringValue"):
+		return action.Value.Str("value"), nil
+	case action.Is("SubstitutionFormatString"):
+		name, unmodelled, ok := routing.FillFormat(action.Value, r, routing.Result{}, nil)
+		if !ok {
+			unmodelled = append(unmodelled, "the name of a chain that is no text in the configuration")
+		}
+		return name, unmodelled
+	}
+	return "", []string{"action " + action.Type}
 }
 
 // A level is one criterion.
@@ -179,6 +187,17 @@ type level struct {
 	fit func(left []*chain, conn *match.Connection) func(*chain) int
 	// text is what a chain asks for.
 	text func(*chain) string
+	// ranges are those of a chain, nil for a level without.
+	ranges func(*chain) []netip.Prefix
+}
+
+// rangeLevel is the level of an address.
+func rangeLevel(name string, end func(*match.Connection) netip.AddrPort, ranges func(*chain) []netip.Prefix) level {
+	return level{
+		name, func(conn *match.Connection) string { return address(end(conn)) },
+		each(func(c *chain, conn *match.Connection) int { return fitRanges(ranges(c), end(conn)) }),
+		func(c *chain) string { return match.Ranges(ranges(c)).String() }, ranges,
+	}
 }
 
 const noFit = -1
@@ -225,6 +244,9 @@ func (l level) narrow(left []*chain, conn *match.Connection) ([]*chain, explain.
 		step.Candidates = append(step.Candidates, candidate)
 	}
 	step.Answer = fmt.Sprintf("%d of %d", len(out), len(left))
+	if best == 0 && l.ranges != nil && slices.ContainsFunc(out, func(c *chain) bool { return len(l.ranges(c)) == 0 }) && slices.ContainsFunc(out, func(c *chain) bool { return len(l.ranges(c)) > 0 }) {
+		step.Unmodelled = []string{"which chains are for every " + l.name + ", those that say so or those that say nothing: when it starts, Envoy keeps one sort by chance"}
+	}
 	return out, step
 }
 
@@ -234,34 +256,28 @@ var levels = [...]level{
 			return ""
 		}
 		return strconv.FormatUint(uint64(*c.match.DestinationPort), 10)
-	}},
-	{"destination address", func(c *match.Connection) string { return address(c.Destination) }, each(func(c *chain, conn *match.Connection) int {
-		return fitRanges(c.dest, conn.Destination)
-	}), func(c *chain) string { return match.Ranges(c.dest).String() }},
-	{"server name", func(c *match.Connection) string { return strconv.Quote(c.SNI) }, each(fitServerName), func(c *chain) string { return strings.Join(c.match.ServerNames, ",") }},
+	}, nil},
+	rangeLevel("destination address", func(c *match.Connection) netip.AddrPort { return c.Destination }, func(c *chain) []netip.Prefix { return c.dest }),
+	{"server name", func(c *match.Connection) string { return strconv.Quote(c.SNI) }, each(fitServerName), func(c *chain) string { return strings.Join(c.match.ServerNames, ",") }, nil},
 	{"transport protocol", func(c *match.Connection) string { return transport(c) }, each(func(c *chain, conn *match.Connection) int {
 		return fitText(c.match.TransportProtocol, transport(conn))
-	}), func(c *chain) string { return c.match.TransportProtocol }},
-	{"application protocols", func(c *match.Connection) string { return cmp.Or(strings.Join(c.ALPN, ","), "none") }, fitProtocols, func(c *chain) string { return strings.Join(c.match.Protocols, ",") }},
-	{"direct source address", func(c *match.Connection) string { return address(c.Direct()) }, each(func(c *chain, conn *match.Connection) int {
-		return fitRanges(c.direct, conn.Direct())
-	}), func(c *chain) string { return match.Ranges(c.direct).String() }},
+	}), func(c *chain) string { return c.match.TransportProtocol }, nil},
+	{"application protocols", func(c *match.Connection) string { return cmp.Or(strings.Join(c.ALPN, ","), "none") }, fitProtocols, func(c *chain) string { return strings.Join(c.match.Protocols, ",") }, nil},
+	rangeLevel("direct source address", (*match.Connection).Direct, func(c *chain) []netip.Prefix { return c.direct }),
 	{"source type", sourceType, each(fitSourceType), func(c *chain) string {
 		if c.match.SourceType == "ANY" {
 			return ""
 		}
 		return c.match.SourceType
-	}},
-	{"source address", func(c *match.Connection) string { return address(c.Source) }, each(func(c *chain, conn *match.Connection) int {
-		return fitRanges(c.source, conn.Source)
-	}), func(c *chain) string { return match.Ranges(c.source).String() }},
+	}, nil},
+	rangeLevel("source address", func(c *match.Connection) netip.AddrPort { return c.Source }, func(c *chain) []netip.Prefix { return c.source }),
 	{"source port", func(c *match.Connection) string { return port(c.Source) }, each(fitSourcePort), func(c *chain) string {
 		var texts []string
 		for _, n := range c.match.SourcePorts {
 			texts = append(texts, strconv.FormatUint(uint64(n), 10))
 		}
 		return strings.Join(texts, ",")
-	}},
+	}, nil},
 }
 
 func port(ap netip.AddrPort) string {
@@ -298,36 +314,54 @@ func fitPort(c *chain, conn *match.Connection) int {
 	return noFit
 }
 
-// fitRanges is the length of the longest range with the address in it. No ranges are as one of length 0. What has no IP address fits only that.
+// noAddress is what Envoy takes for the address of what has no IP address, a Unix domain socket.
+var noAddress = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+
+// ipOf is an address as ranges see it.
+func ipOf(ap netip.AddrPort) netip.Addr {
+	if !ap.IsValid() {
+		return noAddress
+	}
+	return ap.Addr().Unmap()
+}
+
+// fitRanges is the length of the longest range with the address in it. No ranges are as one of length 0.
 func fitRanges(ranges []netip.Prefix, ap netip.AddrPort) int {
 	if len(ranges) == 0 {
 		return 0
 	}
 	best := noFit
 	for _, p := range ranges {
-		if p.Bits() == 0 && !ap.IsValid() || p.Contains(ap.Addr().Unmap()) {
+		if p.Contains(ipOf(ap)) {
 			best = max(best, p.Bits())
 		}
 	}
 	return best
 }
 
-// fitServerName prefers the name itself, then the longest wildcard.
+// serverName is a name a chain asks for as it is kept: *.example.com is .example.com.
+func serverName(text string) string {
+	if text = match.Lower(text); strings.HasPrefix(text, "*.") {
+		return text[1:]
+	}
+	return text
+}
+
+// fitServerName prefers the name itself, then the longest of its ends that begins with a dot. "" is for connections that no name is for.
 func fitServerName(c *chain, conn *match.Connection) int {
 	if len(c.match.ServerNames) == 0 {
 		return 0
 	}
 	name := match.Lower(conn.SNI)
 	best := noFit
-	for _, want := range c.match.ServerNames {
-		want = match.Lower(want)
-		suffix, wildcard := strings.CutPrefix(want, "*")
-		switch {
-		case name == "":
+	for _, text := range c.match.ServerNames {
+		switch want := serverName(text); {
+		case want == "":
+			best = max(best, 0)
 		case want == name:
 			best = max(best, 1<<30)
-		case wildcard && len(name) > len(suffix) && strings.HasSuffix(name, suffix) && suffix != "":
-			best = max(best, len(suffix))
+		case want[0] == '.' && len(want) > 1 && len(name) > len(want) && strings.HasSuffix(name, want):
+			best = max(best, len(want))
 		}
 	}
 	return best
@@ -343,7 +377,7 @@ func fitText(want, got string) int {
 	return noFit
 }
 
-// fitProtocols goes by the order of the client's protocols: the first that any chain names decides.
+// fitProtocols goes by the order of the client's protocols: the first that any chain names decides. "" is for connections that no protocol is for.
 func fitProtocols(left []*chain, conn *match.Connection) func(*chain) int {
 	named := map[string]bool{}
 	for _, c := range left {
@@ -354,10 +388,10 @@ func fitProtocols(left []*chain, conn *match.Connection) func(*chain) int {
 	i := slices.IndexFunc(conn.ALPN, func(protocol string) bool { return named[protocol] })
 	return func(c *chain) int {
 		switch {
-		case len(c.match.Protocols) == 0:
-			return 0
 		case i >= 0 && slices.Contains(c.match.Protocols, conn.ALPN[i]):
 			return 1
+		case len(c.match.Protocols) == 0 || slices.Contains(c.match.Protocols, ""):
+			return 0
 		}
 		return noFit
 	}

@@ -59,23 +59,33 @@ type Decision struct {
 	Step  explain.Step
 }
 
+// Forged are the changes by which the filter, before it asks for the route, takes the headers that its providers set off a request: no client can forge them. Before
+// 1.40 only those of the providers that were asked for were taken off.
+func (f *Filter) Forged(r *match.Request) []Change {
+	if !r.Envoy.AtLeast(1, 40) {
+		return nil
+	}
+	c := &check{filter: f, request: *r}
+	for _, name := range f.names {
+		c.strip(f.providers[name].body)
+	}
+	return c.changes
+}
+
 // Check asks the filter about a request. perRoute is the filter's settings for the route (PerRouteConfig), absent for none. The times of a token are not
 // checked when now is zero.
 func (f *Filter) Check(r *match.Request, perRoute rawjson.Value, now time.Time) Decision {
 	d := Decision{Step: explain.Step{Question: fmt.Sprintf("does %s let the request pass?", cmp.Or(f.name, "JWT authentication")), Answer: "yes"}}
 	c := &check{filter: f, request: *r, now: now}
-	if r.Envoy.AtLeast(1, 40) {
-		// Before, only the headers of the providers that were asked for were taken off.
-		for _, name := range f.names {
-			c.strip(f.providers[name].body)
-		}
-		r = &c.request
+	for _, change := range f.Forged(r) {
+		c.change(change)
 	}
+	r = &c.request
 	pass := func(why string) Decision {
 		d.Reason, d.Step.Answer, d.Changes = why, "yes: "+why, c.changes
 		return d
 	}
-	if f.body.Get("bypass_cors_preflight").IsTrue() && preflight(r) {
+	if f.Bypassed(r) {
 		return pass("a CORS preflight needs no token")
 	}
 	var requirement rawjson.Value
@@ -203,6 +213,11 @@ func mismatch(m route.Match, r *match.Request) string {
 		}
 	}
 	return ""
+}
+
+// Bypassed reports whether the filter lets a request pass without asking for its route: a CORS preflight, where the filter is told to.
+func (f *Filter) Bypassed(r *match.Request) bool {
+	return f.body.Get("bypass_cors_preflight").IsTrue() && preflight(r)
 }
 
 func preflight(r *match.Request) bool {

@@ -1,7 +1,6 @@
 package jwt
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -132,27 +131,12 @@ func (c Change) Apply(headers match.Headers, path string) (match.Headers, string
 	return append(slices.Clip(headers), match.Header{Name: c.Header, Value: c.Value}), path
 }
 
-// withoutParam takes a query parameter off a path. As Envoy does it, the others are decoded and sorted by it.
+// withoutParam takes a query parameter off a path.
 func withoutParam(path, name string) string {
-	before, query, found := strings.Cut(path, "?")
-	if !found {
+	if !strings.Contains(path, "?") {
 		return path
 	}
-	type pair struct{ name, value string }
-	var pairs []pair
-	for query != "" {
-		var field string
-		field, query, _ = strings.Cut(query, "&")
-		key, value, _ := strings.Cut(field, "=")
-		if key = match.PercentDecode(key); key != name {
-			pairs = append(pairs, pair{key, match.PercentDecode(value)})
-		}
-	}
-	slices.SortStableFunc(pairs, func(a, b pair) int { return cmp.Compare(a.name, b.name) })
-	separator := "?"
-	for _, p := range pairs {
-		before += separator + p.name + "=" + p.value
-		separator = "&"
-	}
-	return before
+	query := match.ParseQuery(path)
+	delete(query, name)
+	return query.Put(path)
 }

@@ -75,6 +75,11 @@ func addresses(first endpoint.Address, additional rawjson.Value) []endpoint.Addr
 	return out
 }
 
+// NetworkNamespace is the path of the network namespace it listens in, "" for that of Envoy.
+func (l Listener) NetworkNamespace() string {
+	return l.Fields().Str("address", "socket_address", "network_namespace_filepath")
+}
+
 // AddressCell is istioctl's ADDRESSES column: IP addresses or the path of a socket, joined by commas; "" for an internal
 // listener.
 func (l Listener) AddressCell() string {

@@ -69,6 +69,9 @@ func (w *walk) input(v rawjson.Value) inputValue {
 	case "SourceTypeInput":
 		in.name = "source type"
 		return text("local", conn.Local())
+	case "NetworkNamespaceInput":
+		in.name = "network namespace"
+		return text(conn.Namespace, conn.Namespace != "")
 	case "ServerNameInput":
 		in.name = "server name"
 		return text(conn.SNI, conn.SNI != "")
@@ -141,6 +144,19 @@ func PercentDecode(s string) string {
 			}
 		}
 		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// PercentEncode writes what is no letter, digit or one of -_.* as a percent escape, as Envoy encodes the values of query parameters.
+func PercentEncode(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if c := lowerByte(s[i]); 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("-_.*", c) >= 0 {
+			b.WriteByte(s[i])
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
 	}
 	return b.String()
 }

@@ -21,3 +21,16 @@ func joined(name string) bool {
 	}
 	return false
 }
+
+// Joined has one line in the place of the lines of each header that Envoy has as one.
+func (h Headers) Joined() Headers {
+	out := make(Headers, 0, len(h))
+	for _, line := range h {
+		if !joined(line.Name) {
+			out = append(out, line)
+		} else if _, there := out.Get(line.Name); !there {
+			out = append(out, Header{Name: line.Name, Value: h.Values(line.Name)[0]})
+		}
+	}
+	return out
+}

@@ -41,6 +41,7 @@ type Connection struct {
 	Source, RemoteIP, DirectSource netip.AddrPort
 	Within                         bool // the proxy: it really connects to itself, which has no IP address
 	Destination                    netip.AddrPort
+	Namespace                      string // the network namespace of the address it was made to, as a path; "" for Envoy's own
 	Transport                      string // tls, raw_buffer, quic
 	SNI                            string
 	ALPN                           []string // what the client offers, or the HTTP inspector saw

@@ -135,7 +135,7 @@ func (w *walk) tree(tree, onNoMatch rawjson.Value, path []string, depth int) ver
 		w.tried("matcher_tree", condition, false, fmt.Sprintf("%s is %q", input.name, explain.Short(input.value)))
 	}
 	if m := tree.Get("exact_match_map", "map"); m.Exists() {
-		if on := last(m, input.value); on.Exists() {
+		if on := m.Key(input.value); on.Exists() {
 			if got := try(on, input.name+"="+explain.Short(input.value)); got != notFound {
 				return got
 			}
@@ -147,7 +147,7 @@ func (w *walk) tree(tree, onNoMatch rawjson.Value, path []string, depth int) ver
 	if m := tree.Get("prefix_match_map", "map"); m.Exists() {
 		prefixes := prefixesOf(m, input.value)
 		for _, key := range prefixes {
-			got := try(last(m, key), input.name+"^"+key)
+			got := try(m.Key(key), input.name+"^"+key)
 			// Until 1.35 shorter prefixes were not looked at any more, nor what is for no match.
 			if got != notFound || !w.request.Envoy.AtLeast(1, 35) {
 				return got
@@ -159,16 +159,6 @@ func (w *walk) tree(tree, onNoMatch rawjson.Value, path []string, depth int) ver
 		return w.otherwise(onNoMatch, path, depth)
 	}
 	return w.custom(extension.New(tree.Get("custom_match")), input, onNoMatch, path, depth)
-}
-
-func last(m rawjson.Value, key string) rawjson.Value {
-	var found rawjson.Value
-	for k, v := range m.Members() {
-		if k == key {
-			found = v
-		}
-	}
-	return found
 }
 
 // prefixesOf are the keys that text begins with, longest first.
@@ -399,6 +389,25 @@ func (w *walk) single(v rawjson.Value) holding {
 			return holding{found, text, "it holds"}
 		}
 		return holding{notFound, text, fmt.Sprintf("it is %v", input.object)}
+	case "ConsistentHashing", "RuntimeFraction": // of envoy.extensions.matching.input_matchers
+		if input.unknown {
+			break
+		}
+		seed, _ := c.Value.Get("seed").Uint()
+		holds, part := false, ""
+		if sum := hash(input.value, seed); c.Is("RuntimeFraction") {
+			f := RuntimeFraction(c.Value.Get("runtime_fraction"), w.request.Runtime)
+			holds, part = f.Holds(sum), f.String()
+		} else {
+			threshold, _ := c.Value.Get("threshold").Uint()
+			modulo, _ := c.Value.Get("modulo").Uint()
+			holds, part = modulo > 0 && sum%modulo >= threshold, fmt.Sprintf("a hash of %d or more of %d", threshold, modulo)
+		}
+		text = input.name + ": " + part
+		if holds && input.ok {
+			return holding{found, text, fmt.Sprintf("the hash of %q is in it", explain.Short(input.value))}
+		}
+		return holding{notFound, text, fmt.Sprintf("the hash of %q is not in it", explain.Short(input.value))}
 	}
 	w.note("matcher extension %s", cmp.Or(c.Type, c.Name))
 	return holding{insufficient, text, "not modelled"}

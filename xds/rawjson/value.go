@@ -156,6 +156,17 @@ func (v Value) Get(path ...string) Value {
 	return v
 }
 
+// Key gives the member of exactly that name, for objects whose keys are data and not field names; of duplicates the last.
+func (v Value) Key(name string) Value {
+	var found Value
+	for k, val := range v.Members() {
+		if k == name {
+			found = val
+		}
+	}
+	return found
+}
+
 func (v Value) member(name string) Value {
 	var found Value
 	for k, val := range v.rawMembers() {

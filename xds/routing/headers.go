@@ -45,7 +45,7 @@ func (f *formatter) apply(headers *match.Headers, add, remove rawjson.Value, rem
 			continue
 		}
 		_, exists := headers.Get(name)
-		switch appendAction(option) {
+		switch AppendAction(option) {
 		case "ADD_IF_ABSENT":
 			if !exists {
 				additions = append(additions, match.Header{Name: name, Value: value})
@@ -66,15 +66,20 @@ func (f *formatter) apply(headers *match.Headers, add, remove rawjson.Value, rem
 	*headers = append(*headers, additions...)
 }
 
-// appendAction is what is done where the header is there already; the deprecated append, a wrapper, decides when it is set.
-func appendAction(option rawjson.Value) string {
+// AppendAction is what an option does where the header is there already, or is not; the deprecated append, a wrapper, decides when it is set.
+func AppendAction(option rawjson.Value) string {
 	if v := option.Get("append"); v.Exists() {
 		if v.IsTrue() {
 			return "APPEND_IF_EXISTS_OR_ADD"
 		}
 		return "OVERWRITE_IF_EXISTS_OR_ADD"
 	}
-	switch text := option.Str("append_action"); text {
+	return AppendActionName(option.Str("append_action"))
+}
+
+// AppendActionName is the name of such an action, which JSON may have as a number or leave out.
+func AppendActionName(text string) string {
+	switch text {
 	case "1":
 		return "ADD_IF_ABSENT"
 	case "2":

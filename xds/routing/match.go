@@ -64,7 +64,10 @@ func (t *Table) Match(r *match.Request) Result {
 	if len(branches) > 1 || !branches[0].fraction.Always() {
 		out.Routes = split.routes()
 	}
-	t.act(&out, h, e, r, split, best)
+	before := out
+	follow := func(out *Result, r *match.Request) { t.act(out, h, e, r, split, best) }
+	follow(&out, r)
+	out.resumable(before, follow)
 	return out
 }
 

@@ -1,6 +1,9 @@
 package routing
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/meshlark/meshlark/xds/explain"
 	"github.com/meshlark/meshlark/xds/match"
 	"github.com/meshlark/meshlark/xds/rawjson"
@@ -52,4 +55,41 @@ type Result struct {
 	Reason     string
 	Steps      []explain.Step
 	Unmodelled []string
+
+	resume func(*match.Request) Result // nil where no route was followed
+}
+
+// Rename gives the request, which is to have the name of its endpoint for its host (HostAuto), that name.
+func (r *Result) Rename(host string) {
+	if r.Host != "" {
+		r.RequestHeaders = set(slices.Clone(r.RequestHeaders), match.Header{Name: "x-envoy-original-host", Value: r.Host})
+		if r.View.Fields().Get("route", "append_x_forwarded_host").IsTrue() {
+			r.RequestHeaders = appendForwardedHost(r.RequestHeaders, r.Host)
+		}
+	}
+	r.Host = host
+}
+
+// Leaving are the headers of the request as it leaves for the cluster, pseudo-headers first; none when Envoy answers by itself.
+func (r Result) Leaving(request *match.Request) match.Headers {
+	if !r.Found || r.Code != 0 || r.Action == route.Redirects || r.Action == route.DirectResponse {
+		return nil
+	}
+	method := request.Method
+	if method == "" {
+		method = "GET"
+	}
+	out := match.Headers{{Name: ":method", Value: method}, {Name: ":scheme", Value: request.SchemeOr()}}
+	if r.Host != "" {
+		out = append(out, match.Header{Name: ":authority", Value: r.Host})
+	}
+	if r.Path != "" {
+		out = append(out, match.Header{Name: ":path", Value: r.Path})
+	}
+	for _, h := range r.RequestHeaders {
+		if _, there := out.Get(h.Name); !there {
+			out = append(out, match.Header{Name: h.Name, Value: strings.Join(r.RequestHeaders.Values(h.Name), ",")})
+		}
+	}
+	return out
 }

@@ -18,7 +18,7 @@ import (
 
 // cluster goes on to an endpoint of a cluster.
 func (t *tracer) cluster(at next, name string, criteria map[string]rawjson.Value) *next {
-	t.hop.Cluster = name
+	t.hop.Cluster, t.hostname = name, ""
 	c, ok := at.config.Cluster(name)
 	if !ok {
 		return t.noUpstream(503, "NC", "cluster_not_found", fmt.Sprintf("%s has no cluster %q", at.config.Name(), name))
@@ -38,7 +38,7 @@ func (t *tracer) cluster(at next, name string, criteria map[string]rawjson.Value
 		t.step(step)
 		return t.reached("cluster " + name + ", whose endpoints are not known,")
 	}
-	spread, owner := t.spread(at.config, c, criteria)
+	spread, owner := t.spread(at, c, criteria)
 	t.hop.Endpoints = spread.Hosts
 	if ref := c.Config(); ref != "" {
 		spread.Step.Inputs = append(spread.Step.Inputs, explain.Input{Name: "shaped by", Value: ref})
@@ -62,6 +62,7 @@ func (t *tracer) cluster(at next, name string, criteria map[string]rawjson.Value
 		c = owner(best)
 		t.hop.Cluster = c.Name()
 	}
+	t.hostname = hostname(c, e)
 	address := e.Address()
 	t.hop.Endpoint = address.String()
 	if address.Listener != "" {
@@ -94,6 +95,14 @@ func (t *tracer) tie(c cluster.Cluster) string {
 	return strings.Join(t.hop.HTTP.View.HashPolicies(), ", ")
 }
 
+// hostname is the name an endpoint is known by: of a cluster that asks DNS the name that is asked for, where it has no other.
+func hostname(c cluster.Cluster, e endpoint.Endpoint) string {
+	if name := e.Hostname(); name != "" || c.Type() != "STRICT_DNS" && c.Type() != "LOGICAL_DNS" {
+		return name
+	}
+	return e.Address().Host
+}
+
 // noUpstream ends where there is nothing to go to. A TCP proxy closes the connection then: it has no status to send, nor details of one.
 func (t *tracer) noUpstream(code int, flags, details, reason string) *next {
 	if t.hop.HTTP == nil {
@@ -109,10 +118,11 @@ func (t *tracer) reached(endpoint string) *next {
 // spreadKey is what shares are kept under with their cluster: the text of the endpoints.
 type spreadKey struct{ endpoints *byte }
 
-// spreadOver spreads requests over the endpoints of a cluster. What no request chooses a subset of is kept with the cluster.
+// spreadOver spreads requests over the endpoints of a cluster. What no request has chosen a subset of, and no runtime value has changed, is kept with the cluster,
+// which is of one proxy.
 func spreadOver(c cluster.Cluster, a endpoint.Assignment, opts balance.Options) balance.Result {
 	body := a.Body()
-	if opts.Criteria != nil || len(body) == 0 {
+	if opts.Criteria != nil || opts.Runtime != nil || len(body) == 0 {
 		return balance.Spread(c, a, opts)
 	}
 	return c.Fields().Derived(spreadKey{&body[0]}, func() any {
@@ -123,8 +133,12 @@ func spreadOver(c cluster.Cluster, a endpoint.Assignment, opts balance.Options) 
 }
 
 // spread spreads requests over the endpoints of a cluster, or of those an aggregate is made of. owner is the cluster a host is from.
-func (t *tracer) spread(config Config, c cluster.Cluster, criteria map[string]rawjson.Value) (r balance.Result, owner func(host int) cluster.Cluster) {
-	opts := balance.Options{Criteria: criteria}
+func (t *tracer) spread(at next, c cluster.Cluster, criteria map[string]rawjson.Value) (r balance.Result, owner func(host int) cluster.Cluster) {
+	config := at.config
+	opts := balance.Options{Criteria: criteria, Runtime: at.request.Runtime}
+	if p, ok := config.(Placed); ok {
+		opts.Local = p.Local
+	}
 	list := c.Aggregated()
 	if list == nil {
 		assignment, _ := config.Endpoints(c)
@@ -139,8 +153,7 @@ func (t *tracer) spread(config Config, c cluster.Cluster, criteria map[string]ra
 		case !ok:
 			candidate.Why = "there is no such cluster"
 		case child.Aggregated() != nil:
-			candidate.Won, candidate.Why = false, "an aggregate of its own, not followed"
-			step.Unmodelled = append(step.Unmodelled, "aggregates of aggregates")
+			candidate.Won, candidate.Why = false, "an aggregate itself, which has no endpoints of its own: Envoy passes it over"
 		default:
 			assignment, _ := config.Endpoints(child)
 			members = append(members, balance.Member{Cluster: child, Assignment: assignment})
@@ -271,7 +284,7 @@ func socketFor(c cluster.Cluster, e endpoint.Endpoint) cluster.Socket {
 // within reports whether metadata has every value of want.
 func within(want, metadata rawjson.Value) bool {
 	for key, v := range want.Members() {
-		got := metadata.Get(key)
+		got := metadata.Key(key)
 		if len(got) == 0 || string(rawjson.Canonical(nil, got)) != string(rawjson.Canonical(nil, v)) {
 			return false
 		}

@@ -22,7 +22,7 @@
 //     The route is looked up again where the JWT filter clears the route cache.
 //   - Filters that are disabled, those a route turns off or on, those with a matcher, and the settings of weighted cluster, route, virtual host and table.
 //   - Clusters of type STATIC, EDS, STRICT_DNS and LOGICAL_DNS with the endpoints that are known, ORIGINAL_DST, aggregate clusters, endpoints that are
-//     internal listeners; health, priorities, panic, localities, weights, subsets; the transport socket of each endpoint.
+//     internal listeners; health, priorities, panic, localities, weights, subsets, zone aware routing; the transport socket of each endpoint.
 //   - The next proxy, entered with the identity and the protocol of the cluster's transport socket.
 //
 // # What is not
@@ -37,5 +37,5 @@
 //   - The proxy's own address in x-forwarded-for (for a client on its machine), via, x-request-id, what is written into x-forwarded-client-cert.
 //   - Verification of certificates (they count as good) and of what servers present, session resumption, QUIC.
 //   - Retries, hedging, circuit breakers and outlier detection as events: state of a live proxy, not configuration.
-//   - Cluster specifier plugins, route_specifiers, CEL, extensions of matchers, zone aware routing, dynamic forward proxy resolution.
+//   - Cluster specifier plugins, route_specifiers, CEL, extensions of matchers, dynamic forward proxy resolution.
 package trace

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/meshlark/meshlark/xds/cors"
@@ -23,27 +25,33 @@ import (
 type passage struct {
 	*tracer
 	at      next
-	manager rawjson.Fields
+	manager listener.HTTPManager
 	request *match.Request
 	table   *routing.Table // nil for none
 	result  *routing.Result
 	levels  []rawjson.Value // that may have settings for filters
-	// response are headers filters set on the answer.
-	response match.Headers
+	cleared string          // the filter that wants the route to be looked up again, "" for none
+	// connection is the filter state of the connection.
+	connection state
+	changed    bool     // whether the request, or what is known with it, is another than when the route was looked up
+	unknown    []string // parts of format strings that are not known
+}
+
+// A running filter is one that the request passes.
+type running struct {
+	listener.HTTPFilter
+	off    bool
+	answer func(*routing.Answer) // what it does to an answer, nil for nothing
 }
 
 // httpFilters goes through the HTTP filters up to the router. refused says that one of them answers every such request.
 func (t *tracer) httpFilters(at next, manager listener.HTTPManager, result *routing.Result, table *routing.Table, r *match.Request) (v Verdict, refused bool) {
-	p := &passage{tracer: t, at: at, manager: manager.Fields(), request: r, table: table, result: result}
+	p := &passage{tracer: t, at: at, manager: manager, request: r, table: table, result: result, connection: t.state}
 	p.request.Metadata = maps.Clone(r.Metadata)
-	defer func() { result.ResponseHeaders = append(result.ResponseHeaders, p.response...) }()
 	p.reroute()
 	filters, step, ok := upgradeFilters(manager, result, r)
 	if step != nil {
 		t.step(*step)
-	}
-	if !ok && result.Found {
-		return Verdict{Code: 403, Details: "upgrade_failed", Reason: "the connection may not become " + upgrade(r)}, true
 	}
 	if splitSettings(result) {
 		t.step(explain.Step{
@@ -52,33 +60,81 @@ func (t *tracer) httpFilters(at next, manager listener.HTTPManager, result *rout
 		})
 	}
 	// Which filters run is decided before the first of them does.
-	type running struct {
-		listener.HTTPFilter
-		off bool
-	}
 	var run []running
 	for _, f := range filters {
+		if f.Is("Router") || f.Name == "envoy.filters.http.router" {
+			break
+		}
 		settings := settingsFor(f.Name, p.levels)
-		run = append(run, running{f, settings.off || f.Disabled && !settings.on})
+		run = append(run, running{HTTPFilter: f, off: settings.off || f.Disabled && !settings.on})
 	}
-	for _, f := range run {
+	var refusal *Verdict
+	if !ok && result.Found {
+		refusal = &Verdict{Code: 403, Details: "upgrade_failed", Reason: "the connection may not become " + upgrade(r)}
+	} else if refusal = p.pass(run); refusal == nil {
+		if p.lookUp(); p.changed {
+			*p.result = p.result.Resume(p.request)
+		}
+	}
+	p.answered(run, refusal)
+	if refusal != nil {
+		return *refusal, true
+	}
+	return Verdict{}, false
+}
+
+// pass has the filters do their work in turn, until one of them answers.
+func (p *passage) pass(run []running) *Verdict {
+	for i := range run {
+		f := &run[i]
 		if f.off {
 			p.skipped(f.Name, "it is disabled here")
 			continue
 		}
-		if f.Is("Router") || f.Name == "envoy.filters.http.router" {
-			return Verdict{}, false
-		}
 		config, skip := p.unwrap(f.Config)
-		if skip {
-			p.skipped(f.Name, "its matcher has the request skip it")
+		if skip != "" {
+			f.off = true
+			p.skipped(f.Name, skip)
 			continue
 		}
-		if v := p.filter(config, settingsFor(f.Name, p.levels)); v != nil {
-			return *v, true
+		if asksForRoute(config) {
+			p.lookUp()
+		}
+		if v := p.filter(f, config, settingsFor(f.Name, p.levels)); v != nil {
+			return v
 		}
 	}
-	return Verdict{}, false
+	return nil
+}
+
+// answered has the filters change the answer, the last first: those that were not reached too, of the kinds that look at answers without having seen the request.
+func (p *passage) answered(run []running, refusal *Verdict) {
+	if refusal == nil && p.result.Found && p.result.Code == 0 && p.forwards() { // the request as it was sent on is what an answer is to
+		sent := *p.request
+		sent.Headers, sent.Path, sent.Host = p.result.RequestHeaders, p.result.Path, p.result.Host
+		p.request = &sent
+	}
+	p.lookUp() // an answer of a filter has it looked up too
+	answer := &routing.Answer{Headers: &p.result.ResponseHeaders, Own: refusal != nil || p.result.Code != 0, Flags: p.hop.flags(p.result.Flags), Details: p.result.Details}
+	if refusal != nil {
+		answer.Flags, answer.Details = p.hop.flags(refusal.Flags), refusal.Details
+		if !p.forwards() || refusal.Details == cors.Details { // what the route has is for answers of and for its cluster
+			p.result.ResponseHeaders, p.result.ResponseRemoved = nil, nil
+		}
+	}
+	for i := range run {
+		f := &run[len(run)-1-i]
+		switch {
+		case f.off:
+		case f.answer != nil:
+			f.answer(answer)
+		default:
+			c := wrapped(f.Config)
+			if c.Is("HeaderMutation") && (f.Type == c.Type || f.Value.Get("xds_matcher").Exists() || f.Value.Get("matcher").Exists()) {
+				p.mutateAnswer(c, p.routeMutations(c), answer)
+			}
+		}
+	}
 }
 
 // reroute takes over what the route says about filters.
@@ -95,30 +151,55 @@ func (p *passage) skipped(name, why string) {
 	p.step(explain.Step{Question: "does filter " + name + " run?", Answer: "no: " + why})
 }
 
-// unwrap takes a filter out of a matcher that chooses what requests it is for.
-func (p *passage) unwrap(c extension.Config) (inner extension.Config, skip bool) {
+// unwrap takes a filter out of a matcher that chooses what requests it is for, or which filter there is for them. skip says why none is for this one.
+func (p *passage) unwrap(c extension.Config) (inner extension.Config, skip string) {
 	if !c.Is("ExtensionWithMatcher") {
-		return c, false
+		return c, ""
 	}
+	p.lookUp()
 	tree := c.Value.Get("xds_matcher")
 	if !tree.Exists() {
 		tree = c.Value.Get("matcher")
+	}
+	if own := settingsFor(c.Name, p.levels).most(); own.Is("ExtensionWithMatcherPerRoute") {
+		tree = own.Value.Get("xds_matcher")
+	}
+	if !tree.Exists() {
+		return wrapped(c), "it has no matcher that names requests for it"
 	}
 	got := match.Tree(tree, p.request)
 	if len(got.Unmodelled) > 0 {
 		p.step(explain.Step{Question: "does filter " + c.Name + " run?", Answer: "it may", Candidates: got.Candidates, Unmodelled: got.Unmodelled})
 	}
-	inner = extension.New(c.Value.Get("extension_config"))
+	inner = wrapped(c)
+	switch {
+	case got.Found && got.Action.Is("SkipFilter"):
+		return inner, "its matcher has the request skip it"
+	case inner.Is("Composite") && !got.Found && len(got.Unmodelled) == 0:
+		return inner, "its matcher names no filter for the request"
+	case inner.Is("Composite") && got.Action.Is("ExecuteFilterAction") && got.Action.Value.Get("typed_config").Exists() && !got.Action.Value.Get("sample_percent").Exists():
+		inner = extension.New(got.Action.Value.Get("typed_config"))
+		inner.Name = c.Name
+	}
+	return inner, ""
+}
+
+// wrapped is a filter without a matcher around it.
+func wrapped(c extension.Config) extension.Config {
+	if !c.Is("ExtensionWithMatcher") {
+		return c
+	}
+	inner := extension.New(c.Value.Get("extension_config"))
 	inner.Name = c.Name
-	return inner, got.Found && got.Action.Is("SkipFilter")
+	return inner
 }
 
 // filter has one filter do its work. nil lets the request pass.
-func (p *passage) filter(c extension.Config, settings routeSettings) *Verdict {
+func (p *passage) filter(f *running, c extension.Config, settings routeSettings) *Verdict {
 	own := settings.most()
 	switch {
 	case c.Is("JwtAuthentication"):
-		return p.jwt(c, own) // which does something even where the route turns it off
+		return p.jwt(c) // which does something even where the route turns it off
 	case own.Value.Get("disabled").IsTrue() && strings.Contains(own.ShortType(), "PerRoute"):
 		p.skipped(c.Name, "the route turns it off")
 		return nil
@@ -127,26 +208,59 @@ func (p *passage) filter(c extension.Config, settings routeSettings) *Verdict {
 	case c.Is("HTTPFault"):
 		return p.fault(c, own)
 	case c.Is("Cors"):
-		return p.cors(c, settings)
+		return p.cors(f, c, settings)
 	case c.Is("LocalRateLimit"):
 		return p.localLimit(c, own)
 	case c.Is("HealthCheck"):
 		return p.healthCheck(c)
 	case c.Is("ExtAuthz"):
 		return p.authorize(c)
-	case setsState(c):
-		p.setState(p.at.config, c, "on_request_headers", p.request)
+	case c.Is("HeaderMutation"):
+		p.changing(c, func() { p.mutate(f, c) })
+	case strings.Contains(c.Type, ".header_to_metadata."):
+		p.changing(c, func() { p.headersToMetadata(c, own) })
+	case strings.Contains(c.Type, ".set_metadata."):
+		p.changing(c, func() { p.setMetadata(c) })
+	case strings.Contains(c.Type, ".set_filter_state."):
+		p.changing(c, func() { p.filterState(c) })
 	case changes(c):
-		p.step(unknownChange(c))
+		p.step(unknownChange(c, "what filter "+name(c)+" changes"))
 	case !harmless(c):
 		p.mayAnswer(c)
 	}
 	return nil
 }
 
-// unknownChange is the step for a filter that answers nothing and whose work is not known.
-func unknownChange(c extension.Config) explain.Step {
-	return explain.Step{Question: "does filter " + name(c) + " answer?", Answer: "no, but it may change what later decisions go by", Unmodelled: []string{"what filter " + name(c) + " changes"}}
+// changing is for a filter that answers nothing and changes the request, or what later decisions go by.
+func (p *passage) changing(c extension.Config, do func()) {
+	before := *p.request
+	before.Headers = slices.Clone(before.Headers)
+	metadata := maps.Clone(before.Metadata)
+	p.unknown = nil
+	do()
+	step := explain.Step{Question: "does filter " + name(c) + " change the request?", Answer: "no", Unmodelled: p.unknown}
+	var parts []string
+	for _, part := range [...]struct {
+		what string
+		is   bool
+	}{
+		{"method", before.Method != p.request.Method}, {"host", before.Host != p.request.Host}, {"path", before.Path != p.request.Path},
+		{"headers", !slices.Equal(before.Headers, p.request.Headers)}, {"metadata", !reflect.DeepEqual(metadata, p.request.Metadata)},
+		{"filter state", !maps.Equal(before.FilterState, p.request.FilterState)},
+	} {
+		if part.is {
+			parts = append(parts, part.what)
+		}
+	}
+	if len(parts) > 0 {
+		step.Answer = "yes: " + strings.Join(parts, ", ")
+	}
+	p.step(step)
+}
+
+// unknownChange is the step for a filter that answers nothing and whose work, or a part of it, is not known.
+func unknownChange(c extension.Config, what string) explain.Step {
+	return explain.Step{Question: "does filter " + name(c) + " answer?", Answer: "no, but it may change what later decisions go by", Unmodelled: []string{what}}
 }
 
 func name(c extension.Config) string { return cmp.Or(c.Name, c.ShortType()) }
@@ -164,17 +278,33 @@ func (p *passage) sometimes(c extension.Config, share float64, v Verdict) {
 
 // write puts values into a namespace of the request's metadata, beside those that are there.
 func (p *passage) write(namespace string, values map[string]any) {
-	if len(values) == 0 {
-		return
+	if len(values) > 0 {
+		p.request.Metadata, p.changed = written(p.request.Metadata, namespace, values), true
 	}
-	if p.request.Metadata == nil {
-		p.request.Metadata = map[string]any{}
+}
+
+// written is metadata with values in a namespace, beside those that are there.
+func written(metadata map[string]any, namespace string, values map[string]any) map[string]any {
+	before, _ := metadata[namespace].(map[string]any)
+	inside := make(map[string]any, len(before)+len(values))
+	maps.Copy(inside, before)
+	maps.Copy(inside, values)
+	out := make(map[string]any, len(metadata)+1)
+	maps.Copy(out, metadata)
+	out[namespace] = inside
+	return out
+}
+
+// said is what access rules write into metadata of their decision.
+func said(d rbac.Decision, prefix string) map[string]any {
+	values := map[string]any{prefix + "engine_result": "denied"}
+	if d.Allowed {
+		values[prefix+"engine_result"] = "allowed"
 	}
-	before, _ := p.request.Metadata[namespace].(map[string]any)
-	merged := make(map[string]any, len(before)+len(values))
-	maps.Copy(merged, before)
-	maps.Copy(merged, values)
-	p.request.Metadata[namespace] = merged
+	if d.Policy != "" {
+		values[prefix+"effective_policy_id"] = d.Policy
+	}
+	return values
 }
 
 // rbac asks access rules, and writes what they say where external authorization looks for it.
@@ -192,14 +322,7 @@ func (p *passage) rbac(c, own extension.Config) *Verdict {
 		if d.Shadow {
 			prefix = config.Str("shadow_rules_stat_prefix") + "shadow_"
 		}
-		values := map[string]any{prefix + "engine_result": "denied"}
-		if d.Allowed {
-			values[prefix+"engine_result"] = "allowed"
-		}
-		if d.Policy != "" {
-			values[prefix+"effective_policy_id"] = d.Policy
-		}
-		p.write("envoy.filters.http.rbac", values)
+		p.write("envoy.filters.http.rbac", said(d, prefix))
 		if d.Details != "" {
 			return &Verdict{Code: d.Code, Details: d.Details, Reason: d.Reason}
 		}
@@ -217,17 +340,32 @@ func (p *passage) tokens(c extension.Config) *jwt.Filter {
 	if len(c.Value) == 0 {
 		return jwt.New(c.Name, nil)
 	}
-	return p.manager.Derived(tokensKey{c.Name, &c.Value[0]}, func() any { return jwt.New(c.Name, c.Value) }).(*jwt.Filter)
+	return p.manager.Fields().Derived(tokensKey{c.Name, &c.Value[0]}, func() any { return jwt.New(c.Name, c.Value) }).(*jwt.Filter)
 }
 
-func (p *passage) jwt(c, own extension.Config) *Verdict {
-	d := p.tokens(c).Check(p.request, own.Value, p.at.request.Now)
-	p.step(d.Step)
-	for _, change := range d.Changes {
-		p.request.Headers, p.request.Path = change.Apply(p.request.Headers, p.request.Path)
-		p.result.RequestHeaders, p.result.Path = change.Apply(p.result.RequestHeaders, p.result.Path)
+func (p *passage) jwt(c extension.Config) *Verdict {
+	tokens := p.tokens(c)
+	apply := func(changes []jwt.Change) {
+		for _, change := range changes {
+			p.request.Headers, p.request.Path = change.Apply(p.request.Headers, p.request.Path)
+			p.changed = true
+		}
 	}
+	apply(tokens.Forged(p.request))
+	if !tokens.Bypassed(p.request) {
+		p.lookUp()
+	}
+	var ofRoute rawjson.Value
+	if own := settingsFor(c.Name, p.levels).most(); own.Is("PerRouteConfig") {
+		ofRoute = own.Value
+	}
+	d := tokens.Check(p.request, ofRoute, p.at.request.Now)
+	p.step(d.Step)
+	apply(d.Changes)
 	p.write(jwt.Namespace, d.Metadata)
+	if d.Again {
+		p.cleared = name(c)
+	}
 	if d.Code != 0 {
 		return &Verdict{Code: d.Code, Details: d.Details, Reason: d.Reason}
 	}
@@ -235,12 +373,32 @@ func (p *passage) jwt(c, own extension.Config) *Verdict {
 		bad := jwt.NotVerified
 		p.sometimes(c, 0, Verdict{Code: bad.Code(), Details: bad.Details(), Reason: bad.String()})
 	}
-	if d.Again && p.table != nil {
-		*p.result = p.table.Match(p.request)
-		p.reroute()
-		p.step(explain.Step{Question: "does the route stay the same?", Answer: fmt.Sprintf("it is looked up again after %s, which clears the route cache", name(c))})
-	}
 	return nil
+}
+
+// lookUp looks the route up again when a filter has cleared it, for the request as it is by then: when somebody asks for the route next.
+func (p *passage) lookUp() {
+	if p.cleared == "" {
+		return
+	}
+	table, _, ok := p.tracer.table(p.at.config, p.manager, p.request)
+	if ok {
+		p.table = known(p.at.config, table)
+		*p.result, p.changed = p.table.Match(p.request), false
+		p.reroute()
+	}
+	p.step(explain.Step{Question: "does the route stay the same?", Answer: fmt.Sprintf("it is looked up again after %s, which clears the route cache", p.cleared)})
+	p.cleared = ""
+}
+
+// asksForRoute reports whether a filter asks for the route before it does anything with a request without a body.
+func asksForRoute(c extension.Config) bool {
+	for _, part := range [...]string{".jwt_authn.", ".buffer.", ".decompressor.", ".grpc_http1_bridge.", ".tap.", ".header_mutation.", ".health_check.", ".set_metadata.", ".set_filter_state.", ".grpc_stats.", ".grpc_web."} {
+		if strings.Contains(c.Type, part) {
+			return false
+		}
+	}
+	return true
 }
 
 func (p *passage) fault(c, own extension.Config) *Verdict {
@@ -283,14 +441,11 @@ func (p *passage) forwards() bool {
 	return p.result.Found && len(p.result.View.Fields().Get("route")) > 0
 }
 
-func (p *passage) cors(c extension.Config, settings routeSettings) *Verdict {
+func (p *passage) cors(f *running, c extension.Config, settings routeSettings) *Verdict {
 	if !p.forwards() {
 		return nil
 	}
-	var policies []rawjson.Value
-	for _, s := range settings.configs {
-		policies = append(policies, s.Value)
-	}
+	policies := settings.of("CorsPolicy")
 	if len(policies) == 0 {
 		// The older place for policies, which counts where there is no other.
 		for _, v := range [...]rawjson.Value{p.result.View.Fields().Get("route", "cors"), p.result.HostView.Fields().Get("cors")} {
@@ -302,14 +457,17 @@ func (p *passage) cors(c extension.Config, settings routeSettings) *Verdict {
 	d := cors.Check(c.Name, policies, p.request)
 	p.step(d.Step)
 	if d.Share == 0 || d.Share == 1 { // otherwise chance decides whether the answer has them
-		p.response = append(p.response, d.Headers...)
+		f.answer = func(a *routing.Answer) {
+			for _, h := range d.Headers {
+				answerLines{a.Headers, &p.result.ResponseRemoved}.set(h.Name, h.Value)
+			}
+		}
 	}
 	v := Verdict{Code: 200, Details: cors.Details, Reason: c.Name + " answers " + d.Reason}
 	switch d.Share {
 	case 0:
 		return nil
 	case 1:
-		p.result.ResponseHeaders = nil // of which a filter's answer has none
 		return &v
 	}
 	p.sometimes(c, d.Share, v)

@@ -2,36 +2,28 @@ package trace
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
-	"strings"
+	"slices"
 
-	"github.com/meshlark/meshlark/xds/explain"
 	"github.com/meshlark/meshlark/xds/extension"
 	"github.com/meshlark/meshlark/xds/match"
 	"github.com/meshlark/meshlark/xds/rawjson"
 	"github.com/meshlark/meshlark/xds/routing"
 )
 
-// A filterState is what filters keep of a connection or request beside its metadata, by key. It goes on to a listener inside the proxy as far as its
-// objects are shared with upstream connections.
-type filterState map[string]object
+// A state is the filter state of a connection or of a request: objects by key.
+type state map[string]object
 
+// An object of the filter state.
 type object struct {
 	text   string
-	shared sharing
+	fixed  bool   // it may not be set again
+	shared string // how it goes on with a connection inside the proxy: ONCE, TRANSITIVE or "" for not at all
 }
 
-// sharing says how far an object goes on.
-type sharing int
-
-const (
-	unshared   sharing = iota
-	once               // to the upstream connection
-	transitive         // and to those after it
-)
-
-// texts are the objects as text; nil where nothing is known of any.
-func (s filterState) texts() map[string]string {
+// texts are the objects as conditions see them; nil where nothing is known of any.
+func (s state) texts() map[string]string {
 	if s == nil {
 		return nil
 	}
@@ -42,73 +34,88 @@ func (s filterState) texts() map[string]string {
 	return out
 }
 
-// onward are the objects that a connection inside the proxy has from the one before.
-func (s filterState) onward() filterState {
-	out := filterState{}
-	for key, o := range s {
-		switch o.shared {
-		case once:
-			out[key] = object{text: o.text}
-		case transitive:
-			out[key] = o
+// with is the state after what a list of envoy.extensions.filters.common.set_filter_state.v3.FilterStateValue says: objects that are kept are not set again.
+// note tells what is not known.
+func (s state) with(list rawjson.Value, kept state, r *match.Request, on routing.Result, note func(string)) state {
+	out := maps.Clone(s)
+	for v := range list.Elems() {
+		key := v.Str("object_key")
+		o := object{fixed: v.Get("read_only").IsTrue(), shared: map[string]string{"ONCE": "ONCE", "1": "ONCE", "TRANSITIVE": "TRANSITIVE", "2": "TRANSITIVE"}[v.Str("shared_with_upstream")]}
+		text, unknown, ok := routing.FillFormat(v.Get("format_string"), r, on, nil)
+		if !ok {
+			note("the value of filter state " + key)
+			continue
 		}
+		o.text = text
+		for _, u := range unknown {
+			note(u)
+		}
+		if o.text == "" && v.Get("skip_if_empty").IsTrue() || !fitsObject(cmp.Or(v.Str("factory_key"), key), o.text) {
+			continue
+		}
+		before, there := out[key]
+		if _, taken := kept[key]; taken || there && (before.fixed || o.fixed) {
+			continue
+		}
+		if out == nil {
+			out = state{}
+		}
+		out[key] = o
 	}
 	return out
 }
 
-// setsState reports whether a filter, of HTTP or of the network, sets objects of the filter state.
-func setsState(c extension.Config) bool { return strings.Contains(c.Type, ".set_filter_state.") }
-
-// setState has a filter set objects of the filter state from formats. What it sets is visible to r and to what comes after.
-func (t *tracer) setState(config Config, c extension.Config, field string, r *match.Request) {
-	if w, ok := config.(Workload); ok && r.Connection.TLS {
-		r.Connection.Identity = w.Identity()
-	}
-	step := explain.Step{Question: "does filter " + name(c) + " change what later decisions go by?", Answer: "it sets filter state"}
-	if t.state == nil {
-		t.state = filterState{}
-	}
-	for v := range c.Value.Get(field).Elems() {
-		format := v.Get("format_string", "text_format_source", "inline_string")
-		absent := "-"
-		if v.Get("format_string", "omit_empty_values").IsTrue() {
-			absent = ""
-		}
-		text, unmodelled := routing.Format(format.Text(), r, absent)
-		step.Unmodelled = append(step.Unmodelled, unmodelled...)
-		key := v.Str("object_key")
-		if !format.Exists() {
-			step.Unmodelled = append(step.Unmodelled, "the format of "+key)
-			continue
-		}
-		if text == "" && v.Get("skip_if_empty").IsTrue() || !makes(cmp.Or(v.Str("factory_key"), key), text) {
-			continue
-		}
-		o := object{text: text}
-		switch v.Str("shared_with_upstream") {
-		case "ONCE", "1":
-			o.shared = once
-		case "TRANSITIVE", "2":
-			o.shared = transitive
-		}
-		t.state[key] = o
-		step.Inputs = append(step.Inputs, explain.Input{Name: key, Value: text})
-	}
-	r.FilterState = t.state.texts()
-	t.step(step)
-}
-
-// makes reports whether an object can be made of a text. What is no address leaves the object as it was.
-func makes(factory, text string) bool {
-	ok := true
-	switch factory {
-	case localState, remoteState, overridesState:
-		_, ok = parseEnd(text)
+// fitsObject reports whether a text is one of which an object of a kind can be made.
+func fitsObject(kind, text string) bool {
+	switch kind {
 	case "envoy.network.ip":
 		_, err := netip.ParseAddr(text)
-		ok = err == nil
+		return err == nil
+	case localState, remoteState, overridesState:
+		_, ok := parseEnd(text)
+		return ok
 	}
-	return ok
+	return true
+}
+
+// onward is the state that a connection inside the proxy begins with.
+func (s state) onward() state {
+	out := state{}
+	for key, o := range s {
+		if o.shared == "" {
+			continue
+		}
+		if o.shared == "ONCE" {
+			o.shared = ""
+		}
+		out[key] = o
+	}
+	return out
+}
+
+// filterState is the filter that sets filter state for a request (set_filter_state): as itself says, then as the table, the virtual host and the route do. What the
+// connection has stays as it is. Only itself can have the route looked up again.
+func (p *passage) filterState(c extension.Config) {
+	set := func(v rawjson.Value) {
+		p.state = p.state.with(v.Get("on_request_headers"), p.connection, p.request, *p.result, func(text string) { p.unknown = append(p.unknown, text) })
+		p.request.FilterState = p.state.texts()
+	}
+	set(c.Value)
+	p.lookUp()
+	for _, own := range slices.Backward(settingsFor(c.Name, p.levels).of("Config")) {
+		set(own)
+	}
+	if c.Value.Get("clear_route_cache").IsTrue() {
+		p.cleared = name(c)
+	}
+}
+
+// identified is the connection with what its proxy presents of itself, which formats may write into the filter state.
+func (t *tracer) identified(config Config, conn match.Connection) match.Connection {
+	if w, ok := config.(Workload); ok && conn.TLS {
+		conn.Identity = w.Identity()
+	}
+	return conn
 }
 
 // passedOn are the metadata that an internal connection has from the endpoint and the cluster it is made for, by filter.

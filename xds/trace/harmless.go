@@ -23,7 +23,7 @@ func harmless(c extension.Config) bool {
 // changes tells the filters that never answer by themselves and may change headers or metadata.
 func changes(c extension.Config) bool {
 	for _, part := range [...]string{
-		".header_mutation.", ".header_to_metadata.", ".set_metadata.", ".credential_injector.", ".stateful_session.",
+		".credential_injector.", ".stateful_session.",
 	} {
 		if strings.Contains(c.Type, part) {
 			return true

@@ -16,7 +16,7 @@ import (
 // http is for a chain with an HTTP connection manager.
 func (t *tracer) http(at next, manager listener.HTTPManager, conn match.Connection) *next {
 	r := &match.Request{
-		Method: cmp.Or(at.request.Method, "GET"), Host: at.request.Host, Path: at.request.Path, Headers: join(at.request.Headers),
+		Method: cmp.Or(at.request.Method, "GET"), Host: at.request.Host, Path: at.request.Path, Headers: at.request.Headers.Joined(),
 		Connection: conn, Metadata: at.request.Metadata, Runtime: at.request.Runtime, Random: at.request.Random, Envoy: at.config.Envoy(),
 		FilterState: t.state.texts(),
 	}
@@ -44,7 +44,7 @@ func (t *tracer) http(at next, manager listener.HTTPManager, conn match.Connecti
 	missing := step.Answer
 	var result routing.Result
 	if ok {
-		table = table.WithClusters(func(name string) bool { _, ok := at.config.Cluster(name); return ok })
+		table = known(at.config, table)
 	}
 	step, refused = identify(manager, table, r)
 	t.step(step)
@@ -67,11 +67,40 @@ func (t *tracer) http(at next, manager listener.HTTPManager, conn match.Connecti
 		t.hop.Cluster = result.Cluster // where the route leads, though nothing gets there
 		return t.end(Verdict{Code: result.Code, Flags: t.hop.flags(result.Flags), Details: result.Details, Reason: result.Reason})
 	}
-	at.request.Host, at.request.Path, at.request.Headers = result.Host, result.Path, result.RequestHeaders
-	if at.request.Inside != nil && opens(&result, r) {
+	at.request.Method, at.request.Host, at.request.Path, at.request.Headers = r.Method, result.Host, result.Path, result.RequestHeaders
+	opened := at.request.Inside != nil && opens(&result, r)
+	if opened {
 		t.open(&at)
 	}
-	return t.cluster(at, followed(&result), result.Criteria)
+	on := t.cluster(at, followed(&result), result.Criteria)
+	if result.HostAuto && t.hostname != "" {
+		if result.Rename(t.hostname); on != nil && !opened {
+			on.request.Host, on.request.Headers = result.Host, result.RequestHeaders
+		}
+	}
+	t.hop.Leaving = result.Leaving(r)
+	if missing := lacks(r); missing != "" && (on != nil || t.out.Verdict.Reached) {
+		return t.end(Verdict{Code: 503, Flags: t.hop.flags("DPE"), Details: "filter_removed_required_request_headers{missing_required_header:_" + missing + "}", Reason: "filters have taken the header " + missing + " off"})
+	}
+	return on
+}
+
+// lacks is a header without which a request cannot be sent to an endpoint, "" when it has all: filters may have taken them off.
+func lacks(r *match.Request) string {
+	switch {
+	case r.Method == "":
+		return ":method"
+	case r.Method == "CONNECT" && r.Host == "":
+		return ":authority"
+	case r.Method != "CONNECT" && r.Path == "":
+		return ":path"
+	}
+	return ""
+}
+
+// known is a table that knows which clusters there are.
+func known(config Config, table *routing.Table) *routing.Table {
+	return table.WithClusters(func(name string) bool { _, ok := config.Cluster(name); return ok })
 }
 
 // garbled ends where what comes to a connection manager is no request.

@@ -41,11 +41,11 @@ func (t *tracer) through(at next) *next {
 	if client, ok = t.proxied(l, client, r); !ok {
 		return nil
 	}
-	conn, step := filterchain.Inspect(l, client, match.Connection{Source: r.Source, DirectSource: r.DirectSource, Within: at.internal != "", Destination: r.Destination})
+	conn, step := filterchain.Inspect(l, client, match.Connection{Source: r.Source, DirectSource: r.DirectSource, Within: at.internal != "", Destination: r.Destination, Namespace: l.NetworkNamespace()})
 	if len(step.Candidates) > 0 {
 		t.step(step)
 	}
-	chain := filterchain.In(l).Match(&conn)
+	chain := filterchain.In(l).Match(&match.Request{Connection: conn, Metadata: r.Metadata, FilterState: t.state.texts(), Runtime: r.Runtime})
 	for _, s := range chain.Steps {
 		t.step(s)
 	}

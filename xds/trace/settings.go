@@ -24,6 +24,17 @@ func (s routeSettings) most() extension.Config {
 	return s.configs[0]
 }
 
+// of are the settings of a type, the most specific first: of those that Envoy puts together, it passes over any of another type.
+func (s routeSettings) of(name string) []rawjson.Value {
+	var out []rawjson.Value
+	for _, c := range s.configs {
+		if c.Is(name) {
+			out = append(out, c.Value)
+		}
+	}
+	return out
+}
+
 // levelsOf are the settings for filters (typed_per_filter_config), the most specific first: those of the weighted cluster, the route, the virtual host and
 // the table. Without a route there are none, nor where a virtual host redirects to https before routes are looked at.
 func levelsOf(result *routing.Result, table *routing.Table) []rawjson.Value {

@@ -47,6 +47,9 @@ type Workload interface {
 	Address() netip.Addr
 }
 
+// A Placed is a Config that knows where its proxy is, and the cluster of the proxies like it: by both, requests may be kept near. Local is nil when they are not.
+type Placed interface{ Local() *balance.Local }
+
 // A Request is what a client sends.
 type Request struct {
 	Method  string // GET when ""
@@ -99,6 +102,7 @@ type Hop struct {
 	HTTP     *routing.Result // nil for a connection that is not HTTP here
 	// Tunnel says that the request is inside of a tunnel here, and HTTP about the CONNECT request that makes it.
 	Tunnel   bool
+	Leaving  match.Headers // of the request as it leaves for the cluster, pseudo-headers among them
 	Clusters []explain.Share
 	Cluster  string // the one that is followed
 	// Endpoints are those of Cluster, with shares of its requests.
@@ -179,9 +183,11 @@ type tracer struct {
 	// of Istio's filter that chooses protocols, absent for none.
 	decrypted, passed bool
 	alpn              rawjson.Value
-	// state is what filters have kept, metadata what the connection was given by the hop before, by filter.
-	state    filterState
+	// state is the filter state of the connection, and then of the request, metadata what the connection was given by the hop before, by filter.
+	state    state
 	metadata map[string]any
+	// hostname is the name of the endpoint that is followed, "" when it has none.
+	hostname string
 }
 
 // A next is where a hop leads.
@@ -189,7 +195,7 @@ type next struct {
 	config   Config
 	request  Request
 	internal string // name of an internal listener of the same proxy, which gets state and metadata from the hop before
-	state    filterState
+	state    state
 	metadata map[string]any
 }
 
