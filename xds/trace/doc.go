@@ -20,6 +20,7 @@
 //   - HTTP filters before the router: JWT authentication (where tokens are looked for, issuer, audiences, times, subjects, signatures by keys that are in the
 //     configuration; headers and metadata made of claims), fault injection (by header too), CORS, health checks, and whether external authorization is asked.
 //     The route is looked up again where the JWT filter clears the route cache.
+//   - Filters that change what later decisions go by: header_mutation, header_to_metadata, set_metadata, set_filter_state.
 //   - Filters that are disabled, those a route turns off or on, those with a matcher, and the settings of weighted cluster, route, virtual host and table.
 //   - Clusters of type STATIC, EDS, STRICT_DNS and LOGICAL_DNS with the endpoints that are known, ORIGINAL_DST, aggregate clusters, endpoints that are
 //     internal listeners; health, priorities, panic, localities, weights, subsets, zone aware routing; the transport socket of each endpoint.
@@ -29,7 +30,7 @@
 //
 //   - What other HTTP and network filters do. One that may answer by itself is named in the hop (MayAnswer): external authorization, rate limits, Lua, Wasm, ext_proc, buffer
 //     and all that are not known. Filters known to answer nothing pass (gRPC statistics and gRPC-Web, Istio's alpn, stats and peer metadata, compression);
-//     those that change headers or metadata (header_mutation, header_to_metadata...) are not run, and a step says so.
+//     others that change headers or metadata (credential_injector, stateful_session) are not run, and a step says so.
 //   - What is the state of a live proxy: tokens left in a rate limit's bucket, faults that are active, whether it was told to fail health checks. A fault for a part of the
 //     requests, a rate limit and a token whose signature was not verified are in Answers, and the request goes on.
 //   - Keys that Envoy fetches (remote_jwks) or reads from a file, filter_state_rules, filters whose settings come by ECDS, settings of weighted clusters that
