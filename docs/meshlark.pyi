@@ -439,7 +439,7 @@ class Listener(Resource):
         """The names of the secrets its chains need."""
     def routes(self) -> RouteConfigs:
         """The route tables its chains use: those they name, and those written into them."""
-    def match(self, dst_ip: str = "", dst_port: int | None = None, sni: str = "", alpn: list | tuple | Collection | str = [], transport: str = "", src_ip: str = "", src_port: int | None = None, direct_src_ip: str = "") -> ChainMatch:
+    def match(self, dst_ip: str = "", dst_port: int | None = None, sni: str = "", alpn: list | tuple | Collection | str = [], transport: str = "", src_ip: str = "", src_port: int | None = None, direct_src_ip: str = "", filter_state: dict = {}, metadata: dict = {}, runtime: dict = {}) -> ChainMatch:
         """Which filter chain takes a connection. None for an argument is as if it were left out. The listener is taken by itself: its listener filters are not run, what they would find out is given, and it is not handed to another listener."""
 
 class Listeners(Collection):
@@ -1216,6 +1216,15 @@ class Hop(Value):
     @property
     def host(self) -> str:
         """The host after rewriting."""
+    @property
+    def request_headers(self) -> dict:
+        """The headers of the request as it leaves for the cluster, as filters and the route leave them, pseudo-headers such as :path among them (names in lower case, values of repeated ones joined with commas); empty when Envoy answers by itself."""
+    @property
+    def response_headers(self) -> dict:
+        """The headers that filters and the route put on the answer (names in lower case, values of repeated ones joined with commas)."""
+    @property
+    def removed_headers(self) -> list:
+        """The names of the headers that are taken off the answer."""
     @property
     def redirect(self) -> str:
         """The location of a redirect."""

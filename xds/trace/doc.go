@@ -38,5 +38,5 @@
 //   - The proxy's own address in x-forwarded-for (for a client on its machine), via, x-request-id, what is written into x-forwarded-client-cert.
 //   - Verification of certificates (they count as good) and of what servers present, session resumption, QUIC.
 //   - Retries, hedging, circuit breakers and outlier detection as events: state of a live proxy, not configuration.
-//   - Cluster specifier plugins, route_specifiers, CEL, extensions of matchers, dynamic forward proxy resolution.
+//   - Cluster specifier plugins but for the matcher, route_specifiers, CEL, extensions of matchers, dynamic forward proxy resolution.
 package trace
