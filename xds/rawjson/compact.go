@@ -35,7 +35,8 @@ func NewKeySet(keys ...string) *KeySet {
 	return s
 }
 
-func (s *KeySet) has(quoted []byte) bool {
+// Has tells whether a quoted key is in the set.
+func (s *KeySet) Has(quoted []byte) bool {
 	n := len(quoted)
 	return n > 2 && n < len(s.first) && s.first[n]>>(quoted[1]&63)&1 != 0 && s.last[n]>>(quoted[n-2]&63)&1 != 0 &&
 		s.names[string(quoted[1:n-1])]
@@ -190,7 +191,7 @@ func (c *compactor) string(key bool) error {
 			c.i, c.o = i+1, o+1
 			if w := c.watch; w != nil {
 				quoted := out[start:c.o]
-				if key && (escaped || w.Keys.has(quoted)) || len(quoted)-2 >= w.Long && w.LongString(quoted) {
+				if key && (escaped || w.Keys.Has(quoted)) || len(quoted)-2 >= w.Long && w.LongString(quoted) {
 					w.Found, c.watch = true, nil
 				}
 			}

@@ -1,14 +1,18 @@
 package schema
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/meshlark/meshlark/xds/rawjson"
+)
 
 // camelNames are fields that nearly every configuration has somewhere, as protobuf's own JSON spells them. None is a likely label or metadata key.
-var camelNames = [][]byte{
-	[]byte(`"typedConfig"`), []byte(`"versionInfo"`), []byte(`"socketAddress"`), []byte(`"connectTimeout"`), []byte(`"virtualHosts"`),
-	[]byte(`"filterChains"`), []byte(`"lbEndpoints"`), []byte(`"edsClusterConfig"`), []byte(`"routeConfig"`), []byte(`"clusterName"`),
-	[]byte(`"loadAssignment"`), []byte(`"lbPolicy"`), []byte(`"inlineBytes"`), []byte(`"inlineString"`), []byte(`"trustedCa"`), []byte(`"dynamicActiveSecrets"`),
-	[]byte(`"directResponse"`), []byte(`"weightedClusters"`), []byte(`"safeRegex"`), []byte(`"configDiscovery"`), []byte(`"vmConfig"`),
-}
+var camelNames = rawjson.NewKeySet(
+	"typedConfig", "versionInfo", "socketAddress", "connectTimeout", "virtualHosts",
+	"filterChains", "lbEndpoints", "edsClusterConfig", "routeConfig", "clusterName",
+	"loadAssignment", "lbPolicy", "inlineBytes", "inlineString", "trustedCa", "dynamicActiveSecrets",
+	"directResponse", "weightedClusters", "safeRegex", "configDiscovery", "vmConfig",
+)
 
 // Telling is how much of a text LooksCamel looks at.
 const Telling = 64 << 10
@@ -17,10 +21,18 @@ const Telling = 64 << 10
 // Snake is worth calling. A wrong yes costs time only.
 func LooksCamel(text []byte) bool {
 	text = text[:min(len(text), Telling)]
-	for _, name := range camelNames {
-		if bytes.Contains(text, name) {
+	for i := 0; ; {
+		at := bytes.IndexByte(text[i:], '"')
+		if at < 0 {
+			return false
+		}
+		end, err := rawjson.SkipString(text, i+at)
+		if err != nil {
+			return false
+		}
+		if camelNames.Has(text[i+at : end]) {
 			return true
 		}
+		i = end
 	}
-	return false
 }
