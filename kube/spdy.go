@@ -324,6 +324,11 @@ func (s *spdyStream) add(p []byte) {
 		s.buffer = s.buffer[:copy(s.buffer, s.buffer[s.start:])]
 		s.start = 0
 	}
+	if n := len(s.buffer) + len(p); n > cap(s.buffer) {
+		larger := make([]byte, len(s.buffer), max(n, min(2*n, spdyAhead)))
+		copy(larger, s.buffer)
+		s.buffer = larger
+	}
 	s.buffer = append(s.buffer, p...)
 	s.changed.Broadcast()
 }
