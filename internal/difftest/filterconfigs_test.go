@@ -232,7 +232,7 @@ func (p picker) access() dict {
 		)
 	}
 	rules := func() dict {
-		return dict{"action": one(p, "ALLOW", "DENY", "DENY"), "policies": dict{
+		return dict{"action": one(p, "ALLOW", "DENY", "DENY", "LOG"), "policies": dict{
 			"first": dict{"permissions": []any{dict{"any": true}}, "principals": []any{rule()}},
 			"other": dict{"permissions": []any{dict{"any": true}}, "principals": []any{dict{"and_ids": dict{"ids": []any{rule(), dict{"not_id": rule()}}}}}},
 		}}
@@ -365,7 +365,7 @@ func (p picker) filterTable(name string, kinds []filterKind) dict {
 			default:
 				r["route"] = dict{"cluster": one(p, "c0", "c1", "c2", "c3", "c1", "c2", "missing")}
 			}
-			p.maybe(r, .2, "request_headers_to_add", []any{dict{"header": dict{"key": "x-mut", "value": one(p, "route", "%REQ(x-mut2)%", "%DYNAMIC_METADATA(test.m:k)%", "%DYNAMIC_METADATA(envoy.filters.http.jwt_authn:payload:sub)%")}, "append_action": one(p, putActions...)}})
+			p.maybe(r, .2, "request_headers_to_add", []any{dict{"header": dict{"key": "x-mut", "value": one(p, "route", "%REQ(x-mut2)%", "%DYNAMIC_METADATA(test.m:k)%", "%DYNAMIC_METADATA(envoy.filters.http.jwt_authn:payload:sub)%", "%DYNAMIC_METADATA(envoy.common:access_log_hint)%")}, "append_action": one(p, putActions...)}})
 			p.maybe(r, .2, "response_headers_to_add", []any{dict{"header": dict{"key": "y-mut", "value": "route"}}})
 			if action, ok := r["route"].(dict); ok {
 				p.maybe(action, .15, "cors", p.corsPolicy())

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -19,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/meshlark/meshlark/xds/cel"
 	"github.com/meshlark/meshlark/xds/listener"
 	"github.com/meshlark/meshlark/xds/match"
 	"github.com/meshlark/meshlark/xds/rawjson"
@@ -94,7 +96,7 @@ func newPKI(t testing.TB) pki {
 	must(err)
 	out := pki{root: asPEM("CERTIFICATE", root.Raw), server: asPEM("CERTIFICATE", server.Raw), serverKey: asPEM("EC PRIVATE KEY", keyDER)}
 	out.clients = append(out.clients, identity{})
-	for _, id := range []struct{ uris, dns []string }{{spiffeWords[:1], nil}, {spiffeWords, nil}, {spiffeWords[1:], dnsWords[:1]}, {nil, dnsWords}, {nil, nil}} {
+	for _, id := range []struct{ uris, dns []string }{{spiffeWords[:1], nil}, {spiffeWords, nil}, {spiffeWords[1:], dnsWords[:1]}, {nil, dnsWords}, {nil, []string{"*.wild.example"}}, {nil, nil}} {
 		cert, key := make(pkix.Name{CommonName: "client"}, id.uris, id.dns, false, root, rootKey)
 		out.clients = append(out.clients, identity{
 			&tls.Certificate{Certificate: [][]byte{cert.Raw}, PrivateKey: key},
@@ -171,6 +173,11 @@ func (p picker) rule(permission bool, depth int) dict {
 				if p.chance(.3) {
 					return dict{"authenticated": dict{}}
 				}
+				if p.chance(.4) {
+					config := one(p, dict{"any_validated_client_certificate": true}, dict{"san_matcher": dict{"san_type": "URI", "matcher": dict{"suffix": one(p, "one", "two")}}},
+						dict{"san_matcher": dict{"san_type": "DNS", "matcher": one(p, dict{"exact": one(p, "One.example", "two.example", "any.wild.example")}, dict{"prefix": "two"})}})
+					return dict{"custom": dict{"name": "mtls", "typed_config": typed("rbac.principals.mtls_authenticated.v3.Config", config)}}
+				}
 				return dict{"authenticated": dict{"principal_name": one(p, dict{"exact": one(p, spiffeWords...)}, dict{"prefix": "spiffe://cluster.local/ns/a/"}, dict{"suffix": ".example"}, dict{"exact": one(p, dnsWords...)}, dict{"exact": "CN=client"}, dict{"safe_regex": dict{"regex": ".*/ns/b/.*"}})}}
 			},
 		)
@@ -186,9 +193,17 @@ func (p picker) rules() dict {
 			permissions = append(permissions, p.rule(true, 0))
 			principals = append(principals, p.rule(false, 0))
 		}
-		policies[fmt.Sprintf("%c%d", 'a'+p.IntN(5), i)] = dict{"permissions": permissions, "principals": principals}
+		policy := dict{"permissions": permissions, "principals": principals}
+		switch p.IntN(10) {
+		case 0:
+			policy["condition"] = p.expression(0)
+		case 1, 2: // which alone decides
+			anything := []any{dict{"any": true}}
+			policy = dict{"permissions": anything, "principals": anything, "condition": p.expression(0)}
+		}
+		policies[fmt.Sprintf("%c%d", 'a'+p.IntN(5), i)] = policy
 	}
-	return dict{"action": one(p, "ALLOW", "ALLOW", "DENY", "DENY", "LOG"), "policies": policies}
+	return dict{"action": one(p, "ALLOW", "ALLOW", "DENY", "DENY", "DENY", "LOG", "LOG"), "policies": policies}
 }
 
 // rbacFilters makes one or two RBAC filters.
@@ -201,8 +216,12 @@ func (p picker) rbacFilters() []any {
 		}
 		if p.chance(.15) {
 			delete(config, "rules")
+			predicate := p.predicate(0)
+			if p.chance(.4) {
+				predicate = p.expressionMatch()
+			}
 			config["matcher"] = dict{"matcher_list": dict{"matchers": []any{dict{
-				"predicate": p.predicate(0), "on_match": dict{"action": dict{"name": "action", "typed_config": dict{
+				"predicate": predicate, "on_match": dict{"action": dict{"name": "action", "typed_config": dict{
 					"@type": "type.googleapis.com/envoy.config.rbac.v3.Action", "name": "m", "action": one(p, "ALLOW", "ALLOW", "DENY", "LOG"),
 				}}},
 			}}}}
@@ -397,6 +416,13 @@ func (c coverage) rbac(sets []listener.RBAC, r *match.Request) {
 	}
 	for _, set := range sets {
 		for _, p := range set.Policies {
+			if condition := p.Body.Get("condition"); condition.Exists() {
+				held, err := match.Expression(condition, r)
+				c.add("Policy.condition", held)
+				if err != nil {
+					c.add("Policy.condition without a value", errors.Is(err, cel.ErrUnknown))
+				}
+			}
 			for v := range p.Body.Get("permissions").Elems() {
 				walk("Permission", v)
 			}

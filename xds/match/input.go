@@ -19,6 +19,8 @@ type inputValue struct {
 	unknown  bool // not modelled, or not known before the response
 	metadata bool // object is metadata, in place of value
 	object   any
+	// attributes says that it is all of what expressions ask for.
+	attributes bool
 }
 
 // input evaluates an input. Those of Envoy's network and HTTP matching are told by the type of their configuration.
@@ -94,6 +96,9 @@ func (w *walk) input(v rawjson.Value) inputValue {
 	case "SubjectInput":
 		in.name = "subject"
 		return text(conn.Peer.Subject, conn.Peer.Subject != "")
+	case "HttpAttributesCelMatchInput":
+		in.name, in.attributes = "attributes", true
+		return in
 	case "FilterStateInput":
 		key := c.Value.Str("key")
 		in.name = "filter state " + key

@@ -2,11 +2,13 @@ package match
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 
+	"github.com/meshlark/meshlark/xds/cel"
 	"github.com/meshlark/meshlark/xds/endpoint"
 	"github.com/meshlark/meshlark/xds/explain"
 	"github.com/meshlark/meshlark/xds/extension"
@@ -389,6 +391,22 @@ func (w *walk) single(v rawjson.Value) holding {
 			return holding{found, text, "it holds"}
 		}
 		return holding{notFound, text, fmt.Sprintf("it is %v", input.object)}
+	case "CelMatcher": // xds.type.matcher.v3.CelMatcher
+		if !input.attributes {
+			break
+		}
+		text = "expression " + cmp.Or(c.Value.Str("description"), c.Name)
+		holds, err := Expression(parsed(c.Value.Get("expr_match")), w.request)
+		switch {
+		case errors.Is(err, cel.ErrUnknown):
+			w.note("%v", err)
+			return holding{insufficient, text, err.Error()}
+		case err != nil:
+			return holding{notFound, text, err.Error()}
+		case holds:
+			return holding{found, text, "it holds"}
+		}
+		return holding{notFound, text, "it does not hold"}
 	case "ConsistentHashing", "RuntimeFraction": // of envoy.extensions.matching.input_matchers
 		if input.unknown {
 			break
@@ -411,4 +429,14 @@ func (w *walk) single(v rawjson.Value) holding {
 	}
 	w.note("matcher extension %s", cmp.Or(c.Type, c.Name))
 	return holding{insufficient, text, "not modelled"}
+}
+
+// parsed is the expression in an xds.type.v3.CelExpression.
+func parsed(v rawjson.Value) rawjson.Value {
+	for _, form := range [...]string{"cel_expr_checked", "cel_expr_parsed", "parsed_expr", "checked_expr"} {
+		if expr := v.Get(form, "expr"); expr.Exists() {
+			return expr
+		}
+	}
+	return rawjson.Value(`{"text":{}}`)
 }

@@ -1,17 +1,19 @@
 // Package rbac decides whether access rules let a request or a connection pass, as Envoy's RBAC filters do, and says which policy decided.
 //
 // Policies are tried in the order of their ids. A policy holds when one of its permissions and one of its principals do. Rules with action ALLOW let
-// pass what a policy holds for and nothing else; DENY refuses what a policy holds for; LOG lets everything pass. Conditions
-// in CEL and extensions are not evaluated: a policy with one is taken not to hold, and the decision says so.
+// pass what a policy holds for and nothing else; DENY refuses what a policy holds for; LOG lets everything pass. Where a condition asks for
+// what is not known, or a rule is an extension that is not known, it is taken not to hold, and the decision says so.
 package rbac
 
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/meshlark/meshlark/xds/cel"
 	"github.com/meshlark/meshlark/xds/explain"
 	"github.com/meshlark/meshlark/xds/extension"
 	"github.com/meshlark/meshlark/xds/listener"
@@ -31,7 +33,12 @@ type Decision struct {
 	// Details is what Envoy logs for a request that is refused; Code is the status of its answer.
 	Details string
 	Code    int
+	// Hint is what rules that say what is to be logged write into metadata for access logs (namespace envoy.common), nil for others.
+	Hint map[string]any
 }
+
+// hint is such metadata.
+func hint(logged bool) map[string]any { return map[string]any{"access_log_hint": logged} }
 
 // Body is what Envoy answers a refused request with.
 const Body = "RBAC: access denied"
@@ -113,6 +120,9 @@ func (e *evaluation) policies(rules listener.RBAC, d *Decision) {
 		d.Allowed = d.Policy == ""
 	case "LOG":
 		d.Allowed = true
+		if !rules.Shadow {
+			d.Hint = hint(d.Policy != "")
+		}
 	default:
 		d.Allowed = d.Policy != ""
 	}
@@ -135,13 +145,20 @@ func (e *evaluation) policy(body rawjson.Value) (holds bool, why string) {
 	if !principal {
 		return false, "no principal holds: " + also
 	}
-	for _, field := range [...]string{"condition", "checked_condition"} {
-		if body.Get(field).Exists() {
-			e.unmodelled = append(e.unmodelled, "CEL "+field+" of a policy")
-			return false, "its CEL condition is not modelled"
-		}
+	condition := body.Get("condition") // checked_condition says nothing: Envoy does not look at it
+	if !condition.Exists() {
+		return true, why + "; " + also
 	}
-	return true, why + "; " + also
+	switch holds, err := match.Expression(condition, e.request); {
+	case errors.Is(err, cel.ErrUnknown):
+		e.unmodelled = append(e.unmodelled, "the condition of a policy: "+err.Error())
+		return false, "its condition is not decided: " + err.Error()
+	case err != nil:
+		return false, "its condition gives nothing: " + err.Error()
+	case !holds:
+		return false, "its condition does not hold"
+	}
+	return true, why + "; " + also + "; its condition holds"
 }
 
 // any reports whether one of a list of rules holds, and why: the one that does, or each that does not.
@@ -265,6 +282,13 @@ func (e *evaluation) arm(kind string, arg rawjson.Value, permission bool, depth 
 			return e.tooMuch()
 		}
 		return e.authenticated(arg)
+	case "custom":
+		if c := extension.New(arg); strings.Contains(c.Type, ".mtls_authenticated.") {
+			if !e.affords(arg, append(conn.Peer.URISANs, conn.Peer.DNSSANs...)...) {
+				return e.tooMuch()
+			}
+			return e.mutual(c.Value.Get("san_matcher"))
+		}
 	}
 	e.unmodelled = append(e.unmodelled, "rule "+kind)
 	return false, kind + " is not modelled"
@@ -319,6 +343,49 @@ func (e *evaluation) authenticated(arg rawjson.Value) (bool, string) {
 	return false, fmt.Sprintf("not principal %s (it is %q)", s, append(conn.Peer.URISANs, conn.Peer.DNSSANs...))
 }
 
+// mutual looks for a client's certificate that was verified, with a name in it that fits, if one is asked for (mtls_authenticated).
+func (e *evaluation) mutual(san rawjson.Value) (bool, string) {
+	conn := &e.request.Connection
+	switch {
+	case !conn.TLS || !conn.Peer.Validated:
+		return false, "not authenticated: no certificate of the client was verified"
+	case !san.Exists():
+		return true, "a verified certificate"
+	}
+	s := match.NewString(san.Get("matcher"))
+	names, fits := conn.Peer.URISANs, s.Match
+	switch kind := san.Str("san_type"); kind {
+	case "URI", "3":
+	case "DNS", "2":
+		names = conn.Peer.DNSSANs
+		if exact := san.Get("matcher", "exact"); exact.Exists() {
+			fits = func(name string) bool { return coversHost(name, exact.Text()) }
+		}
+	default:
+		names = nil
+		e.unmodelled = append(e.unmodelled, "names of type "+kind+" in the client's certificate")
+	}
+	for _, got := range names {
+		if fits(got) {
+			return true, fmt.Sprintf("a verified certificate for %s (it is for %q)", s, got)
+		}
+	}
+	return false, fmt.Sprintf("not a certificate for %s (it is for %q)", s, names)
+}
+
+// coversHost reports whether a name in a certificate is for a host: a * in its first label stands for any letters there.
+func coversHost(name, host string) bool {
+	name, host = match.Lower(name), match.Lower(host)
+	if name == host {
+		return true
+	}
+	label, rest, several := strings.Cut(name, ".")
+	own, domain, _ := strings.Cut(host, ".")
+	before, after, wild := strings.Cut(label, "*")
+	return several && wild && domain == rest && !strings.Contains(rest, "*") && !strings.HasPrefix(label, "xn--") && !strings.Contains(after, "*") &&
+		len(own) >= len(before)+len(after) && strings.HasPrefix(own, before) && strings.HasSuffix(own, after)
+}
+
 // tree has a matcher tree decide; what it chooses nothing for is refused.
 func (e *evaluation) tree(v rawjson.Value, d *Decision) {
 	outcome := match.Tree(v, e.request)
@@ -331,5 +398,28 @@ func (e *evaluation) tree(v rawjson.Value, d *Decision) {
 	d.Policy = outcome.Action.Value.Str("name")
 	action := outcome.Action.Value.Str("action")
 	d.Allowed = action != "DENY" && action != "1"
+	if !d.Shadow && logs(v, 0) {
+		d.Hint = hint(isLog(action))
+	}
 	d.Reason = fmt.Sprintf("the matcher chooses %s: %s", d.Policy, cmp.Or(action, "ALLOW"))
+}
+
+func isLog(action string) bool { return action == "LOG" || action == "2" }
+
+// logs reports whether one of the actions of a matcher tree is LOG.
+func logs(v rawjson.Value, depth int) bool {
+	if depth > maxDepth*4 {
+		return false
+	}
+	for key, arg := range v.Members() {
+		if key == "action" && isLog(arg.Text()) || logs(arg, depth+1) {
+			return true
+		}
+	}
+	for elem := range v.Elems() {
+		if logs(elem, depth+1) {
+			return true
+		}
+	}
+	return false
 }

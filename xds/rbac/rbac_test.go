@@ -2,6 +2,7 @@ package rbac_test
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/meshlark/meshlark/xds/match"
@@ -32,6 +33,9 @@ func TestFilter(t *testing.T) {
 		{`{"rules":{"policies":{"p":{"permissions":[{"not_rule":{"destination_port":80}}],"principals":[{"any":true}]}}}}`, false, "", "rbac_access_denied_matched_policy[none]"},
 		{`{"rules":{"policies":{"p":{"permissions":[{"destination_port_range":{"start":80,"end":81}}],"principals":[{"not_id":{"source_ip":{"address_prefix":"10.1.0.0","prefix_len":16}}}]}}}}`, true, "p", ""},
 		{`{"rules":{"policies":{"p":{"permissions":[{"any":true}],"principals":[{"any":true}],"condition":{}}}}}`, false, "", "rbac_access_denied_matched_policy[none]"},
+		{`{"rules":{"policies":{"p":{` + condition("request.method", "GET") + `}}}}`, true, "p", ""},
+		{`{"rules":{"policies":{"p":{` + condition("request.method", "PUT") + `}}}}`, false, "", "rbac_access_denied_matched_policy[none]"},
+		{`{"rules":{"policies":{"p":{"permissions":[{"any":true}],"principals":[{"any":true}],"checked_condition":{}}}}}`, true, "p", ""}, // which nobody looks at
 		{`{"matcher":{}}`, false, "", "rbac_access_denied_matched_policy[none]"},
 	} {
 		got := rbac.Filter("f", rawjson.Value(tc.config), client)
@@ -45,9 +49,75 @@ func TestFilter(t *testing.T) {
 	if got := rbac.Filter("f", rawjson.Value(`{}`), client); len(got) != 0 {
 		t.Errorf("a filter without rules decides: %v", got)
 	}
-	cel := rbac.Filter("f", rawjson.Value(`{"rules":{"policies":{"p":{"permissions":[{"any":true}],"principals":[{"any":true}],"condition":{"x":1}}}}}`), client)
-	if len(cel[0].Step.Unmodelled) != 1 {
-		t.Errorf("a CEL condition is not said to be unmodelled: %v", cel[0].Step)
+	for attribute, unknown := range map[string]int{"request.path": 0, "request.time": 1} {
+		if got := rbac.Filter("f", rawjson.Value(`{"rules":{"policies":{"p":{`+condition(attribute, "x")+`}}}}`), client)[0]; got.Allowed || len(got.Step.Unmodelled) != unknown {
+			t.Errorf("a condition on %s: %+v", attribute, got)
+		}
+	}
+}
+
+// condition is the rest of a policy that only asks for the value of an attribute.
+func condition(attribute, value string) string {
+	variable, field, _ := strings.Cut(attribute, ".")
+	return `"permissions":[{"any":true}],"principals":[{"any":true}],"condition":{"call_expr":{"function":"_==_","args":[{"select_expr":{"operand":{"ident_expr":{"name":"` + variable +
+		`"}},"field":"` + field + `"}},{"const_expr":{"string_value":"` + value + `"}}]}}`
+}
+
+// TestVerified is for principals with a certificate that was verified.
+func TestVerified(t *testing.T) {
+	both := match.Peer{Presented: true, Validated: true, URISANs: []string{"spiffe://a"}, DNSSANs: []string{"a.example", "x*y.wild.example"}}
+	names := func(kind, matcher string) string {
+		return `"san_matcher":{"san_type":"` + kind + `","matcher":{` + matcher + `}}`
+	}
+	for _, tc := range []struct {
+		config  string
+		peer    match.Peer
+		allowed bool
+	}{
+		{`"any_validated_client_certificate":true`, both, true},
+		{`"any_validated_client_certificate":true`, match.Peer{Presented: true, URISANs: both.URISANs}, false},
+		{names("URI", `"prefix":"spiffe://"`), both, true},
+		{names("URI", `"exact":"a.example"`), both, false},
+		{names("DNS", `"exact":"A.example"`), both, true},
+		{names("DNS", `"suffix":".wild.example"`), both, true},
+		{names("DNS", `"exact":"xy.wild.example"`), both, true},
+		{names("DNS", `"exact":"x.wild.example"`), both, false},
+		{names("DNS", `"exact":"xy.z.wild.example"`), both, false},
+		{names("DNS", `"exact":"xy.example"`), match.Peer{Validated: true, DNSSANs: []string{"xn--*.example", "*"}}, false},
+		{names("EMAIL", `"exact":"a.example"`), both, false},
+	} {
+		config := `{"rules":{"policies":{"p":{"permissions":[{"any":true}],"principals":[{"custom":{"name":"mtls","typed_config":{"@type":"type.googleapis.com/envoy.extensions.rbac.principals.mtls_authenticated.v3.Config",` + tc.config + `}}}]}}}}`
+		for _, secure := range []bool{true, false} {
+			got := rbac.Filter("f", rawjson.Value(config), &match.Request{Connection: match.Connection{TLS: secure, Peer: tc.peer}})[0]
+			if got.Allowed != (tc.allowed && secure) {
+				t.Errorf("%s, %+v, TLS %v: allowed %v (%v)", tc.config, tc.peer, secure, got.Allowed, got.Step.Candidates)
+			}
+		}
+	}
+}
+
+// TestHint is for what rules that log write for access logs.
+func TestHint(t *testing.T) {
+	action := func(name string) string {
+		return `{"action":{"name":"a","typed_config":{"@type":"type.googleapis.com/envoy.config.rbac.v3.Action","name":"a","action":"` + name + `"}}}`
+	}
+	tree := func(method, other string) string {
+		return `{"matcher":{"matcher_tree":{"input":{"name":"h","typed_config":{"@type":"type.googleapis.com/envoy.type.matcher.v3.HttpRequestHeaderMatchInput","header_name":":method"}},
+			"exact_match_map":{"map":{"GET":` + action(method) + `,"PUT":` + action(other) + `}}}}}`
+	}
+	for _, tc := range []struct {
+		config string
+		want   any // nil for nothing
+	}{
+		{`{"rules":{"action":"LOG","policies":{"p":{"permissions":[{"any":true}],"principals":[{"any":true}]}}}}`, true},
+		{`{"rules":{"action":"LOG"}}`, false},
+		{`{"shadow_rules":{"action":"LOG"}}`, nil},
+		{`{"rules":{"action":"DENY"}}`, nil},
+		{tree("LOG", "ALLOW"), true}, {tree("ALLOW", "LOG"), false}, {tree("ALLOW", "DENY"), nil},
+	} {
+		if got := rbac.Filter("f", rawjson.Value(tc.config), &match.Request{})[0]; got.Hint["access_log_hint"] != tc.want {
+			t.Errorf("%s: hint %v, want %v", tc.config, got.Hint, tc.want)
+		}
 	}
 }
 

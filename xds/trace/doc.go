@@ -16,12 +16,14 @@
 //     inline, RDS and scoped route tables; the client's address from the connection, x-forwarded-for or a header (use_remote_address,
 //     xff_num_trusted_hops, original IP detection), x-envoy-internal, the scheme, headers that only clients inside may set, upgrades.
 //   - Everything of package routing: virtual hosts, all conditions of routes, clusters with weights, redirects, direct responses, rewriting, headers.
-//   - RBAC filters of both layers, with shadow rules.
+//   - RBAC filters of both layers, with shadow rules, conditions in CEL and matcher trees.
 //   - HTTP filters before the router: JWT authentication (where tokens are looked for, issuer, audiences, times, subjects, signatures by keys that are in the
 //     configuration; headers and metadata made of claims), fault injection (by header too), CORS, health checks, and whether external authorization is asked.
 //     The route is looked up again where the JWT filter clears the route cache.
-//   - Filters that change what later decisions go by: header_mutation, header_to_metadata, set_metadata, set_filter_state.
-//   - Filters that are disabled, those a route turns off or on, those with a matcher, and the settings of weighted cluster, route, virtual host and table.
+//   - Filters that change what later decisions go by: header_mutation, header_to_metadata, set_metadata, set_filter_state. What they and the route do to the headers
+//     of answers, in the order in which they see these.
+//   - Filters that are disabled, those a route turns off or on, those with a matcher or chosen by one (composite), and the settings of weighted cluster, route,
+//     virtual host and table.
 //   - Clusters of type STATIC, EDS, STRICT_DNS and LOGICAL_DNS with the endpoints that are known, ORIGINAL_DST, aggregate clusters, endpoints that are
 //     internal listeners; health, priorities, panic, localities, weights, subsets, zone aware routing; the transport socket of each endpoint.
 //   - The next proxy, entered with the identity and the protocol of the cluster's transport socket.
@@ -38,5 +40,8 @@
 //   - The proxy's own address in x-forwarded-for (for a client on its machine), via, x-request-id, what is written into x-forwarded-client-cert.
 //   - Verification of certificates (they count as good) and of what servers present, session resumption, QUIC.
 //   - Retries, hedging, circuit breakers and outlier detection as events: state of a live proxy, not configuration.
-//   - Cluster specifier plugins but for the matcher, route_specifiers, CEL, extensions of matchers, dynamic forward proxy resolution.
+//   - What headers of the upstream's own answer filters go by (header_to_metadata's response_rules), typed metadata.
+//   - Cluster specifier plugins but for the matcher, route_specifiers, dynamic forward proxy resolution, extensions of matchers other than those for CEL, addresses, metadata, hashes
+//     and runtime values; in CEL what is known only of a live connection, and times.
+//   - Members of an aggregate cluster that are aggregates themselves: Envoy passes them over too.
 package trace

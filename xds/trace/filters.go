@@ -295,6 +295,9 @@ func written(metadata map[string]any, namespace string, values map[string]any) m
 	return out
 }
 
+// common is the namespace of metadata for whoever asks.
+const common = "envoy.common"
+
 // said is what access rules write into metadata of their decision.
 func said(d rbac.Decision, prefix string) map[string]any {
 	values := map[string]any{prefix + "engine_result": "denied"}
@@ -323,6 +326,7 @@ func (p *passage) rbac(c, own extension.Config) *Verdict {
 			prefix = config.Str("shadow_rules_stat_prefix") + "shadow_"
 		}
 		p.write("envoy.filters.http.rbac", said(d, prefix))
+		p.write(common, d.Hint)
 		if d.Details != "" {
 			return &Verdict{Code: d.Code, Details: d.Details, Reason: d.Reason}
 		}

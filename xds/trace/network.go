@@ -35,6 +35,9 @@ func (t *tracer) filters(at next, chain listener.Chain, conn match.Connection) *
 				if d.Shadow {
 					request.Metadata = written(request.Metadata, "envoy.filters.network.rbac", said(d, f.Value.Str("shadow_rules_stat_prefix")+"shadow_"))
 				}
+				if d.Hint != nil {
+					request.Metadata = written(request.Metadata, common, d.Hint)
+				}
 				if d.Details != "" {
 					return t.end(Verdict{Details: d.Details, Reason: d.Reason + ": the connection is closed"})
 				}
