@@ -5,8 +5,10 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,9 +103,9 @@ func (p picker) listener(name string) dict {
 		// Variants of a chain are what shows that there is no way back.
 		if last := len(chains) - 1; last >= 0 && p.chance(.5) {
 			old, _ := chains[last].(dict)["filter_chain_match"].(dict)
-			for k, v := range old {
+			for _, k := range slices.Sorted(maps.Keys(old)) {
 				if p.chance(.7) {
-					m[k] = v
+					m[k] = old[k]
 				}
 			}
 		}
@@ -132,7 +134,7 @@ func (p picker) listener(name string) dict {
 			dict{"or_match": dict{"rules": []any{dict{"destination_port_range": dict{"start": 80, "end": 81}}, dict{"destination_port_range": dict{"start": 443, "end": 444}}}}},
 		)
 	}
-	if p.chance(.56) {
+	if p.chance(.5) {
 		d["default_filter_chain"] = chainNamed("default", nil)
 	}
 	if tree {

@@ -29,8 +29,8 @@ type bench struct {
 	version int
 }
 
-// newBench starts the Envoy and an upstream that says what it was sent.
-func newBench(t testing.TB) *bench {
+// newBench starts the Envoy and an upstream that says what it was sent. more is what its bootstrap has besides.
+func newBench(t testing.TB, more ...dict) *bench {
 	t.Helper()
 	upstream, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -60,6 +60,9 @@ func newBench(t testing.TB) *bench {
 	bootstrap := decode(t, &bootstrapv3.Bootstrap{}, dict{"layered_runtime": dict{"layers": []any{
 		dict{"name": "static", "static_layer": runtime}, dict{"name": "admin", "admin_layer": dict{}},
 	}}})
+	for _, d := range more {
+		proto.Merge(bootstrap, decode(t, &bootstrapv3.Bootstrap{}, d))
+	}
 	b.Envoy = envoytest.StartEnvoy(t, envoytest.Options{Bootstrap: bootstrap, Resources: b.fixed,
 		// Deprecated forms are tested too, and each would be a line.
 		Args: []string{"--component-log-level", "misc:error,config:error,upstream:error,main:error"}})

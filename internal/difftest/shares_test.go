@@ -51,8 +51,10 @@ type scene struct {
 	hosts   []string // one line for a cluster, several for an aggregate of as many
 	policy  string   // of balancing
 	weights map[string]int
-	common  dict // common_lb_config
-	rules   dict // policy of the assignment
+	common  dict  // common_lb_config
+	rules   dict  // policy of the assignment
+	factors []int // of overprovisioning, one for each member of an aggregate
+	nested  bool  // the last member is the only one of another aggregate
 }
 
 var scenes = []scene{
@@ -76,6 +78,9 @@ var scenes = []scene{
 	{name: "an aggregate", hosts: []string{"0a 0a- 0a-", "0a 0a"}},
 	{name: "an aggregate of priorities", hosts: []string{"0a 0a- 0a- 2a 2a- 2a-", "0a~ 1a"}, policy: "RANDOM"},
 	{name: "an aggregate, the first empty", hosts: []string{"", "0a 0a- 0a-", "0a"}},
+	{name: "an aggregate with a factor for each", hosts: []string{"0a 0a- 0a-", "0a 0a- 1a"}, factors: []int{100, 200}},
+	{name: "an aggregate with another in it", hosts: []string{"0a 0a- 0a-", "0a 0a"}, nested: true},
+	{name: "an aggregate of rings", hosts: []string{"0a 0a- 0a- 1a", "0a 0a"}, policy: "MAGLEV"},
 }
 
 // clusters makes the clusters of a scene, the one requests are for last.
@@ -111,6 +116,9 @@ func (s scene) clusters(name string, ports []int) []dict {
 		if s.rules != nil {
 			assignment["policy"] = s.rules
 		}
+		if s.factors != nil {
+			assignment["policy"] = dict{"overprovisioning_factor": s.factors[i]}
+		}
 		d := dict{"name": member, "type": "STATIC", "connect_timeout": "1s", "load_assignment": assignment}
 		if s.policy != "" {
 			d["lb_policy"] = s.policy
@@ -125,6 +133,10 @@ func (s scene) clusters(name string, ports []int) []dict {
 		for _, d := range out {
 			members = append(members, d["name"].(string))
 		}
+		if last := len(members) - 1; s.nested {
+			out = append(out, aggregate(name+"inner", members[last]))
+			members[last] = name + "inner"
+		}
 		out = append(out, aggregate(name, members...))
 	}
 	return out
@@ -132,17 +144,21 @@ func (s scene) clusters(name string, ports []int) []dict {
 
 // predict gives the share of each endpoint.
 func (s scene) predict(clusters []dict) balance.Result {
-	var members []balance.Member
+	views := map[string]cluster.Cluster{}
 	for _, d := range clusters {
-		view := cluster.New(text(d))
-		if a, ok := view.Assignment(); ok {
-			members = append(members, balance.Member{Cluster: view, Assignment: a})
+		views[d["name"].(string)] = cluster.New(text(d))
+	}
+	outer := views[clusters[len(clusters)-1]["name"].(string)]
+	if assignment, ok := outer.Assignment(); ok {
+		return balance.Spread(outer, assignment, balance.Options{})
+	}
+	var members []balance.Member
+	for _, name := range outer.Aggregated() {
+		if assignment, ok := views[name].Assignment(); ok { // an aggregate in it has none
+			members = append(members, balance.Member{Cluster: views[name], Assignment: assignment})
 		}
 	}
-	if len(clusters) == 1 {
-		return balance.Spread(members[0].Cluster, members[0].Assignment, balance.Options{})
-	}
-	r, _ := balance.Aggregate(cluster.New(text(clusters[len(clusters)-1])), members, balance.Options{})
+	r, _ := balance.Aggregate(outer, members, balance.Options{})
 	return r
 }
 

@@ -62,6 +62,14 @@ func TestBootstrap(t *testing.T) {
 	}
 }
 
+func TestLocalCluster(t *testing.T) {
+	for body, want := range map[string]string{`{"cluster_manager":{"local_cluster_name":"ours"}}`: "ours", `{"cluster_manager":{}}`: "", `{}`: ""} {
+		if got := bootstrap.New(rawjson.Value(body)).LocalCluster(); got != want {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+	}
+}
+
 func TestNothing(t *testing.T) {
 	b := bootstrap.New(rawjson.Value(`{}`))
 	if !b.Admin().IsZero() || b.DiscoveryAddress() != "" || b.Node().BuildVersion() != "0.0.0" {

@@ -340,3 +340,13 @@ func reordered(v Value) []byte {
 	}
 	return v
 }
+
+// TestKey is for members by their exact names, where Get takes either form of the name of a field.
+func TestKey(t *testing.T) {
+	v := Value(`{"aB":1,"a_b":2,"x":3,"x":4}`)
+	for name, want := range map[string]string{"a_b": "2", "aB": "1", "x": "4", "none": ""} {
+		if got := string(v.Key(name)); got != want {
+			t.Errorf("member %s: %s, want %s", name, got, want)
+		}
+	}
+}
